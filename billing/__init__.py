@@ -1,0 +1,1 @@
+"""The books and the bills: customers, API keys, the ledger, invoices, Stripe."""

@@ -1,0 +1,1 @@
+"""What was promised: commits, grants, drawdown, true-ups, quarter close, planning."""

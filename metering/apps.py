@@ -1,0 +1,8 @@
+"""Names the app `metering` to Django."""
+
+from django.apps import AppConfig
+
+
+class MeteringConfig(AppConfig):
+    name = "metering"
+    verbose_name = "Usage and prices"
