@@ -1,0 +1,141 @@
+"""The daily job: closes in order, the end of a commit, and what is settled after it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from . import billing_run
+from .facts import Chain, Facts
+from .fold import Quarter, fold_chain
+from .invoices import Invoice, Line
+from .money import CENT, cents_of, whole_cents_below
+from .quarters import Slot
+from .rating import Usage, chain_slots, rate_all
+
+
+@dataclass
+class Job:
+    """One run of the daily job at its own instant."""
+
+    facts: Facts
+    now: datetime
+
+    def run(self) -> None:
+        """Close every quarter that is due, then settle what ended chains still owe."""
+        for chain in list(self.facts.chains):
+            while self._close_next(chain):
+                pass
+            if chain.ended:
+                self._settle_ended(chain)
+                self._round_off(chain)
+
+    def _close_next(self, chain: Chain) -> bool:
+        """Close the open quarter once its end and grace have passed and nothing blocks it."""
+        slot = open_slot(self.facts, chain)
+        usage = rate_all(self.facts)
+        if slot is None or slot.end + slot.commit.grace > self.now or usage.blocks(slot.key):
+            return False
+        chain.posted.add(slot.key)
+        self._end_if_over(chain, slot, usage)
+        usage = rate_all(self.facts)
+        self._refund(chain, usage)
+        self._invoice_close(chain, slot, usage)
+        return True
+
+    def _end_if_over(self, chain: Chain, slot: Slot, usage: Usage) -> None:
+        """The tail ends with its last quarter, or the first that rolls nothing out."""
+        successor = slot.commit is not chain.commits[-1]
+        quarter = _quarter(fold_chain(self.facts, chain, usage), slot)
+        empty = slot.in_tail and not successor and quarter.rolled_out == 0
+        if slot.last or empty:
+            chain.ended = slot.key
+
+    def _refund(self, chain: Chain, usage: Usage) -> None:
+        """Refund what is left of paid money by credit note, cut down to the cent."""
+        for quarter in fold_chain(self.facts, chain, usage):
+            cents = whole_cents_below(quarter.refundable)
+            if quarter.posted and cents:
+                key = quarter.slot.key
+                chain.refunded[key] = chain.refunded.get(key, 0) + cents
+
+    def _invoice_close(self, chain: Chain, slot: Slot, usage: Usage) -> None:
+        """Next instalment + overage + true-ups in arrears + late usage, on one invoice."""
+        facts = self.facts
+        quarters = fold_chain(facts, chain, usage)
+        closing = _quarter(quarters, slot)
+        chain.waiting += instalment_lines(chain, quarters, slot.commit.key, slot.index + 1)
+        chain.waiting += true_up_lines(facts, slot)
+        lines, items = billing_run.bill_usage(facts, chain, usage, quarters, closing)
+        lines = [*chain.waiting, *lines]
+        invoice = billing_run.issue(facts, chain, slot.commit.key, f"close {slot.index}", lines)
+        if invoice:
+            chain.waiting = []
+        billing_run.record_billing(
+            facts, chain, usage, quarters, items, lines if invoice else None)
+
+    def _settle_ended(self, chain: Chain) -> None:
+        """After the end: differences become an adjustment invoice or a credit note."""
+        facts, usage = self.facts, rate_all(self.facts)
+        self._refund(chain, usage)
+        quarters = fold_chain(facts, chain, usage)
+        lines, items = billing_run.bill_usage(facts, chain, usage, quarters, None)
+        invoice = billing_run.issue(facts, chain, chain.commits[-1].key, "adjustment", lines)
+        if invoice:
+            billing_run.record_billing(facts, chain, usage, quarters, items, lines)
+            return
+        standing = billing_run.standing_overage(facts, chain, quarters)
+        over = chain.billed_cents - cents_of(standing)
+        if over > 0:
+            chain.billed_cents -= over
+            chain.usage_refunded_cents += over
+            billing_run.record_billing(facts, chain, usage, quarters, [], [])
+            chain.invoiced_overage = standing
+
+
+    def _round_off(self, chain: Chain) -> None:
+        """What no invoice bills of an ended chain goes to rounding, made anew each time."""
+        quarters = fold_chain(self.facts, chain, rate_all(self.facts))
+        standing = billing_run.standing_overage(self.facts, chain, quarters)
+        chain.rounded_off = standing - chain.billed_cents * CENT
+
+
+def open_slot(facts: Facts, chain: Chain) -> Slot | None:
+    """The earliest quarter of a chain that is not posted yet."""
+    for slot in chain_slots(facts, chain):
+        if slot.key not in chain.posted:
+            return slot
+    return None
+
+
+def _quarter(quarters: list[Quarter], slot: Slot) -> Quarter:
+    return next(one for one in quarters if one.slot.key == slot.key)
+
+
+def instalment_lines(
+    chain: Chain, quarters: list[Quarter], commit: str, index: int
+) -> list[Line]:
+    """The instalment of a quarter, once; nothing for a quarter without one."""
+    if (commit, index) in chain.instalments_billed:
+        return []
+    for quarter in quarters:
+        if quarter.slot.key == (commit, index) and quarter.slot.in_term:
+            chain.instalments_billed.add(quarter.slot.key)
+            amount = sum(one.amount for one in quarter.grants if one.kind == "instalment")
+            return [Line("instalment", commit, index, int(amount * 100))] if amount else []
+    return []
+
+
+def true_up_lines(facts: Facts, slot: Slot) -> list[Line]:
+    """True-ups of this quarter that were granted at once and not billed at approval."""
+    return [
+        Line("true_up", slot.commit.key, slot.index, int(approved.request.amount * 100))
+        for approved in facts.approved.values()
+        if approved.request.commit == slot.commit.key and slot.index in approved.granted
+        and not approved.request.bill_now
+    ]
+
+
+def finalize_drafts(invoices: list[Invoice]) -> None:
+    """Issue all drafts."""
+    for invoice in invoices:
+        if invoice.state == "draft":
+            invoice.state = "finalized"

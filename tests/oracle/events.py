@@ -1,0 +1,89 @@
+"""Ingest of usage, voids, waivers and prices: what is accepted and what is refused."""
+
+from copy import copy
+from datetime import datetime
+from fractions import Fraction
+
+from .facts import EventKey, Facts
+from .happenings import AddOverride, AddPrice, Use, Void, Waive
+from .rating import FUTURE, rate_all
+
+
+def event_key(event: Use | Void | Waive) -> EventKey:
+    """(customer, source, id), unique for ever over usage and voids."""
+    return (event.customer, event.source, event.id)
+
+
+def ingest(facts: Facts, batch: tuple[Use | Void, ...]) -> str:
+    """Accept a batch: usage first, so that a void may stand before its target."""
+    answers = {id(event): _use(facts, event) for event in batch if isinstance(event, Use)}
+    answers |= {id(event): _void(facts, event) for event in batch if isinstance(event, Void)}
+    return " ".join(answers[id(event)] for event in batch)
+
+
+def _content(event: Use) -> tuple[object, ...]:
+    return (event.occurred_at, event.model, event.mode, event.quantities)
+
+
+def _use(facts: Facts, event: Use) -> str:
+    key = event_key(event)
+    if key in facts.events:
+        same = _content(facts.events[key]) == _content(event)
+        return "duplicate" if same else "conflict"
+    if key in facts.voids:
+        return "conflict"
+    assert facts.now is not None
+    if event.occurred_at > facts.now + FUTURE:
+        return "too_far_in_future"
+    facts.events[key] = event
+    return "ok"
+
+
+def _void(facts: Facts, event: Void) -> str:
+    """A void names an event once; it cannot be voided itself."""
+    key = event_key(event)
+    target = (event.customer, event.target_source, event.target_id)
+    if key in facts.voids:
+        return "duplicate" if facts.voids[key] == target else "conflict"
+    if key in facts.events or target in facts.voids.values() or target in facts.voids:
+        return "conflict"
+    if target not in facts.events:
+        return "not_found"
+    facts.voids[key] = target
+    return "ok"
+
+
+def waive(facts: Facts, happening: Waive) -> str:
+    """Give up an unrated event; a rated one cannot be waived."""
+    key = event_key(happening)
+    if all(one.event != key for one in rate_all(facts).unrated):
+        return "refused"
+    facts.waived.add(key)
+    return "ok"
+
+
+def amounts(facts: Facts) -> dict[tuple[EventKey, str], Fraction]:
+    """The amount of every rated meter of every event."""
+    return {(one.event, one.group[2]): one.amount for one in rate_all(facts).rated}
+
+
+def is_whole_hour(instant: datetime) -> bool:
+    """True for a whole UTC hour (zones with half hours do not matter: instants are UTC)."""
+    return instant.timestamp() % 3600 == 0
+
+
+def add_price(facts: Facts, happening: AddPrice | AddOverride) -> str:
+    """Add a price unless it would change an amount already rated; a gap may be filled."""
+    if not is_whole_hour(happening.price.effective_at):
+        return "refused"
+    trial = copy(facts)
+    if isinstance(happening, AddPrice):
+        trial.book = [*facts.book, happening.price]
+    else:
+        own = [*facts.overrides.get(happening.commit, []), happening.price]
+        trial.overrides = {**facts.overrides, happening.commit: own}
+    after = amounts(trial)
+    if any(after.get(key) != amount for key, amount in amounts(facts).items()):
+        return "price_in_force"
+    facts.book, facts.overrides = trial.book, trial.overrides
+    return "ok"

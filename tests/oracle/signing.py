@@ -1,0 +1,74 @@
+"""Signing of commits, successors, and the life of an invoice after it was made."""
+
+from .billing_run import issue
+from .closing import instalment_lines
+from .facts import Chain, Facts
+from .fold import fold_chain
+from .happenings import Finalize, Pay, Reissue, Sign, VoidInvoice
+from .quarters import boundary, quarter_starting, slots_of
+from .rating import rate_all
+from .terms import Commit
+
+
+def sign(facts: Facts, happening: Sign) -> str:
+    """Activate a commit: alone, or as the successor that continues an earlier chain."""
+    commit = happening.commit
+    earlier = [chain for chain in facts.chains
+               if chain.commits[0].customer == commit.customer]
+    chain = Chain([commit])
+    if earlier:
+        answer = _place(earlier[-1], commit)
+        if answer == "refused":
+            return answer
+        if answer == "successor":
+            chain = earlier[-1]
+            chain.commits.append(commit)
+    if chain not in facts.chains:
+        facts.chains.append(chain)
+    quarters = fold_chain(facts, chain, rate_all(facts))
+    lines = instalment_lines(chain, quarters, commit.key, 1)
+    if lines and issue(facts, chain, commit.key, "activation", lines) is None:
+        chain.waiting += lines
+    return "ok"
+
+
+def _place(chain: Chain, commit: Commit) -> str:
+    """Where a new commit stands: "successor" of a chain, "apart" from it, or refused.
+
+    A successor starts at the end of the term or of a tail quarter that is not posted; a
+    signed commit cuts the running period of an uncommitted customer.
+    """
+    last, start = chain.commits[-1], boundary(commit, 1)
+    if chain.ended:
+        end = slots_of(chain.commits, chain.ended, start)[-1].end
+        return "apart" if start >= end else "refused"
+    posted = [index for key, index in chain.posted if key == last.key]
+    if last.quarters is None:
+        cut_after = boundary(last, max(posted, default=0) + 1)
+        return "successor" if commit.committed and start > cut_after else "refused"
+    index = quarter_starting(last, start)
+    if last.last_index is not None and start > boundary(last, last.last_index + 1):
+        return "apart"
+    if index is None or index <= last.quarters or index - 1 in posted:
+        return "refused"
+    return "successor"
+
+
+def move_invoice(facts: Facts, happening: Finalize | Pay | VoidInvoice | Reissue) -> str:
+    """Finalize a draft, pay or void what is finalized, reissue what is void."""
+    invoice = facts.invoices[happening.invoice - 1]
+    needed, then = {
+        Finalize: ("draft", "finalized"), Pay: ("finalized", "paid"),
+        VoidInvoice: ("finalized", "void"), Reissue: ("void", "reissued"),
+    }[type(happening)]
+    if invoice.state != needed:
+        return "refused"
+    invoice.state = then
+    if isinstance(happening, Pay):
+        invoice.paid_through = happening.through
+    if isinstance(happening, Reissue):
+        again = issue(facts, facts.chain_of(invoice.commit), invoice.commit,
+                      invoice.occasion, list(invoice.lines))
+        assert again is not None
+        again.revision = invoice.revision + 1
+    return "ok"

@@ -1,0 +1,160 @@
+"""The oracle itself: apply happenings one after another, then read any figure."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, time, timedelta
+from functools import singledispatchmethod
+
+from . import events, signing, trueups
+from .balances import Balance, balance_at
+from .billing_run import to_give_back
+from .books import Balances, trial_balance
+from .closing import Job, finalize_drafts, open_slot
+from .facts import Facts, Granted
+from .fold import Quarter, fold_chain
+from .happenings import (
+    AddOverride,
+    AddPrice,
+    Advance,
+    ApproveTrueUp,
+    Batch,
+    Close,
+    Credit,
+    Finalize,
+    Happening,
+    Pay,
+    Reissue,
+    RequestTrueUp,
+    Sign,
+    Use,
+    Void,
+    VoidInvoice,
+    Waive,
+)
+from .invoices import Invoice
+from .rating import rate_all
+
+
+class World:
+    """All facts so far. `apply` answers with a word: "ok", "duplicate", "conflict", ..."""
+
+    def __init__(self, *, issue_at_once: bool = True, job_time: time = time(0)) -> None:
+        self.facts = Facts()
+        self.issue_at_once = issue_at_once
+        self.job_time = job_time
+
+    def run(self, happenings: Iterable[Happening]) -> list[str]:
+        """Apply happenings in the order of their arrival."""
+        return [self.apply(one) for one in happenings]
+
+    def apply(self, happening: Happening) -> str:
+        """Apply one happening, then book what it changes about posted quarters."""
+        before = self.facts.now
+        if before is not None and happening.at < before:
+            raise ValueError("happenings come in the order of their arrival")
+        self.facts.now = happening.at
+        answer = self._apply(happening, before or happening.at)
+        if not isinstance(happening, Close | Advance):
+            self._give_back()
+        if self.issue_at_once:
+            finalize_drafts(self.facts.invoices)
+        return answer
+
+    def _give_back(self) -> None:
+        """Overage invoiced that the chain takes back becomes a credit in the open quarter."""
+        for chain in self.facts.chains:
+            slot = open_slot(self.facts, chain)
+            if slot is None or not chain.posted:
+                continue
+            quarters = fold_chain(self.facts, chain, rate_all(self.facts))
+            amount = to_give_back(self.facts, chain, quarters)
+            if amount:
+                assert self.facts.now is not None
+                self.facts.credits.append(Granted(
+                    slot.key, amount, None, True, True, self.facts.now,
+                    self.facts.next_number()))
+
+    @singledispatchmethod
+    def _apply(self, happening: Happening, before: datetime) -> str:
+        raise TypeError(f"unknown happening {happening!r}")
+
+    @_apply.register
+    def _(self, happening: Close, before: datetime) -> str:
+        Job(self.facts, happening.at).run()
+        return "ok"
+
+    @_apply.register
+    def _(self, happening: Advance, before: datetime) -> str:
+        due = datetime.combine(before.astimezone(UTC).date(), self.job_time, tzinfo=UTC)
+        while due <= happening.at:
+            if due > before:
+                self.facts.now = due
+                Job(self.facts, due).run()
+                if self.issue_at_once:
+                    finalize_drafts(self.facts.invoices)
+            due += timedelta(days=1)
+        self.facts.now = happening.at
+        return "ok"
+
+    @_apply.register(Sign)
+    def _(self, happening: Sign, before: datetime) -> str:
+        return signing.sign(self.facts, happening)
+
+    @_apply.register(Use)
+    @_apply.register(Void)
+    def _(self, happening: Use | Void, before: datetime) -> str:
+        return events.ingest(self.facts, (happening,))
+
+    @_apply.register(Batch)
+    def _(self, happening: Batch, before: datetime) -> str:
+        return events.ingest(self.facts, happening.events)
+
+    @_apply.register(Waive)
+    def _(self, happening: Waive, before: datetime) -> str:
+        return events.waive(self.facts, happening)
+
+    @_apply.register(AddPrice)
+    @_apply.register(AddOverride)
+    def _(self, happening: AddPrice | AddOverride, before: datetime) -> str:
+        return events.add_price(self.facts, happening)
+
+    @_apply.register(RequestTrueUp)
+    def _(self, happening: RequestTrueUp, before: datetime) -> str:
+        return trueups.request(self.facts, happening)
+
+    @_apply.register(ApproveTrueUp)
+    def _(self, happening: ApproveTrueUp, before: datetime) -> str:
+        return trueups.approve(self.facts, happening)
+
+    @_apply.register(Credit)
+    def _(self, happening: Credit, before: datetime) -> str:
+        return trueups.credit(self.facts, happening)
+
+    @_apply.register(Finalize)
+    @_apply.register(Pay)
+    @_apply.register(VoidInvoice)
+    @_apply.register(Reissue)
+    def _(self, happening: Finalize | Pay | VoidInvoice | Reissue, before: datetime) -> str:
+        return signing.move_invoice(self.facts, happening)
+
+    def quarters(self, commit: str) -> list[Quarter]:
+        """Every quarter of a commit with all its figures."""
+        chain = self.facts.chain_of(commit)
+        return [one for one in fold_chain(self.facts, chain, rate_all(self.facts))
+                if one.slot.commit.key == commit]
+
+    def quarter(self, commit: str, index: int) -> Quarter:
+        """One quarter, counted from 1."""
+        return self.quarters(commit)[index - 1]
+
+    def invoices(self, customer: str) -> list[Invoice]:
+        """The invoices of a customer in the order of their making."""
+        return [one for one in self.facts.invoices if one.customer == customer]
+
+    def trial_balance(self, customer: str | None = None) -> Balances:
+        """All ledger accounts that are not zero, debit positive."""
+        return trial_balance(self.facts, rate_all(self.facts), customer)
+
+    def balance(self, customer: str, at: datetime | None = None) -> Balance | None:
+        """What the balance shows at an instant (default: now)."""
+        instant = at or self.facts.now
+        return balance_at(self.facts, customer, instant) if instant else None
