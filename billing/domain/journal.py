@@ -1,0 +1,314 @@
+"""The journal: what an entry is, and one small function for each kind of entry.
+
+An entry is a balanced set of signed postings (debit positive, credit negative) that is never
+changed. Every kind has a stable dotted code. Amounts are exact dollars in twelve decimals.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from billing.domain.errors import InvariantViolation
+from billing.domain.money import QUANTUM, ZERO, plain
+
+
+class AccountCode(StrEnum):
+    """The chart of accounts. The comment gives what an account of that code is kept by."""
+
+    BANK = "bank"  # customer
+    STRIPE_CLEARING = "stripe_clearing"  # customer
+    ACCOUNTS_RECEIVABLE = "accounts_receivable"  # customer
+    UNBILLED_RECEIVABLE = "unbilled_receivable"  # customer, commit
+    DEFERRED_REVENUE = "deferred_revenue"  # customer, commit, quarter
+    SALES_TAX_PAYABLE = "sales_tax_payable"  # customer
+    CUSTOMER_CREDITS = "customer_credits"  # customer
+    REFUNDS_PAYABLE = "refunds_payable"  # customer
+    USAGE_REVENUE = "usage_revenue"  # customer, commit
+    OVERAGE_REVENUE = "overage_revenue"  # customer, commit
+    BREAKAGE_REVENUE = "breakage_revenue"  # customer, commit
+    CONTRA_REVENUE = "contra_revenue"  # customer, commit
+    FEES = "fees"  # customer
+    BAD_DEBT = "bad_debt"  # customer
+    ROUNDING = "rounding"  # customer, commit
+
+
+PER_QUARTER = frozenset({AccountCode.DEFERRED_REVENUE})
+PER_COMMIT = frozenset(
+    {
+        AccountCode.UNBILLED_RECEIVABLE,
+        AccountCode.USAGE_REVENUE,
+        AccountCode.OVERAGE_REVENUE,
+        AccountCode.BREAKAGE_REVENUE,
+        AccountCode.CONTRA_REVENUE,
+        AccountCode.ROUNDING,
+    }
+)
+
+
+class EntryCode(StrEnum):
+    """The kinds of entries. Stable: exports and the audit trail name them."""
+
+    INVOICE_ISSUED = "invoice.issued"
+    INVOICE_VOIDED = "invoice.voided"
+    INVOICE_UNCOLLECTIBLE = "invoice.uncollectible"
+    PAYMENT_STRIPE = "payment.stripe"
+    PAYMENT_OUTSIDE = "payment.outside_stripe"
+    USAGE_DRAWDOWN = "usage.drawdown"
+    USAGE_OVERAGE = "usage.overage"
+    USAGE_REVERSED = "usage.reversed"
+    USAGE_LATE = "usage.late"
+    MONEY_COVERS_OVERAGE = "grant.covers_overage"
+    OVERAGE_GIVEN_BACK = "overage.given_back"
+    CREDIT_GRANTED = "credit.granted"
+    ROLLOVER = "close.rollover"
+    BREAKAGE = "close.breakage"
+    CREDIT_EXPIRED = "close.credit_expired"
+    RESIDUE = "commit.residue"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKey:
+    """One ledger account. `sort_key` gives the order in which account rows are locked."""
+
+    code: AccountCode
+    customer_id: int
+    commit_id: UUID | None = None
+    quarter_index: int | None = None
+
+    @property
+    def sort_key(self) -> tuple[int, str, int, str]:
+        """A total order over accounts, with None first."""
+        return (self.customer_id, str(self.commit_id or ""), self.quarter_index or 0, self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose books an entry touches: a customer, and perhaps one commit."""
+
+    customer_id: int
+    commit_id: UUID | None = None
+
+    def account(self, code: AccountCode, quarter_index: int | None = None) -> AccountKey:
+        """The account of `code` in this scope, with just the dimensions that its code has."""
+        if code in PER_QUARTER:
+            return AccountKey(code, self.customer_id, self.commit_id, quarter_index)
+        if code in PER_COMMIT:
+            return AccountKey(code, self.customer_id, self.commit_id)
+        return AccountKey(code, self.customer_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """A signed amount on one account: a debit is positive, a credit negative."""
+
+    account: AccountKey
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A balanced set of postings, before it is booked.
+
+    `key` is unique for ever and deterministic: booking the same key again is a no-op when the
+    content is the same and an error when it is not. `origin_quarter_index` names the quarter that
+    caused a difference booked later. `evidence` is plain JSON (strings, integers, lists, objects)
+    that says what the entry rests on.
+    """
+
+    key: str
+    code: EntryCode
+    scope: Scope
+    accounting_date: date
+    postings: tuple[Posting, ...]
+    quarter_index: int | None = None
+    origin_quarter_index: int | None = None
+    description: str = ""
+    invoice_id: UUID | None = None
+    usage_date: date | None = None
+    evidence: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problems = entry_problems(self)
+        if problems:
+            raise InvariantViolation("unbalanced_entry", f"{self.key}: {'; '.join(problems)}")
+
+
+def entry_problems(entry: Entry) -> list[str]:
+    """All that is wrong with an entry, not just the first thing."""
+    problems = []
+    if sum((posting.amount for posting in entry.postings), ZERO) != 0:
+        problems.append("debits and credits differ")
+    if len(entry.postings) < 2:
+        problems.append("fewer than two postings")
+    if any(posting.amount == 0 for posting in entry.postings):
+        problems.append("a posting of zero")
+    if any(posting.amount != posting.amount.quantize(QUANTUM) for posting in entry.postings):
+        problems.append("more than twelve decimals")
+    return problems
+
+
+def postings_of(
+    scope: Scope, *moves: tuple[AccountCode, int | None, Decimal]
+) -> tuple[Posting, ...]:
+    """Postings from (account code, quarter, signed amount), zeros dropped, accounts merged."""
+    merged: dict[AccountKey, Decimal] = {}
+    for code, quarter_index, amount in moves:
+        account = scope.account(code, quarter_index)
+        merged[account] = merged.get(account, ZERO) + amount
+    return tuple(Posting(account, amount) for account, amount in merged.items() if amount)
+
+
+def reversed_postings(postings: Sequence[Posting]) -> tuple[Posting, ...]:
+    """The exact reverse of a set of postings."""
+    return tuple(Posting(posting.account, -posting.amount) for posting in postings)
+
+
+def fingerprint(entry: Entry) -> str:
+    """SHA-256 over all that an entry says, in hex: what tells a repetition from a contradiction.
+
+    Postings count as a set; `booked_at` is left out, because a retry is booked at another time.
+    """
+    said = [
+        entry.key,
+        entry.code.value,
+        entry.scope.customer_id,
+        str(entry.scope.commit_id or ""),
+        entry.quarter_index,
+        entry.origin_quarter_index,
+        entry.accounting_date.isoformat(),
+        entry.usage_date.isoformat() if entry.usage_date else None,
+        entry.description,
+        str(entry.invoice_id or ""),
+        entry.evidence,
+        sorted(
+            [*map(str, posting.account.sort_key), plain(posting.amount)]
+            for posting in entry.postings
+        ),
+    ]
+    words = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(words.encode()).hexdigest()
+
+
+# --- one function for each kind of entry -------------------------------------------------------
+
+A = AccountCode
+
+
+def usage_moves(
+    quarter_index: int, drawn: Decimal, overage: Decimal
+) -> tuple[tuple[AccountCode, int | None, Decimal], ...]:
+    """Drawdown: deferred revenue to usage revenue. Overage: unbilled receivable to overage revenue.
+
+    Signed: negative figures are the reverse (a void of unposted usage), and `drawn` > 0 with
+    `overage` < 0 is money covering overage.
+    """
+    return (
+        (A.DEFERRED_REVENUE, quarter_index, drawn),
+        (A.USAGE_REVENUE, None, -drawn),
+        (A.UNBILLED_RECEIVABLE, None, overage),
+        (A.OVERAGE_REVENUE, None, -overage),
+    )
+
+
+def usage_code(drawn: Decimal, overage: Decimal) -> EntryCode:
+    """The kind of entry that a change of (drawn, overage) of an unposted quarter is."""
+    if drawn > 0 > overage:
+        return EntryCode.MONEY_COVERS_OVERAGE
+    if drawn < 0 or overage < 0:
+        return EntryCode.USAGE_REVERSED
+    return EntryCode.USAGE_DRAWDOWN if drawn else EntryCode.USAGE_OVERAGE
+
+
+def rollover_moves(
+    from_quarter: int, to_quarter: int, amount: Decimal
+) -> tuple[tuple[AccountCode, int | None, Decimal], ...]:
+    """Unused money moves from the closing quarter's deferred revenue to the next one's."""
+    return (
+        (A.DEFERRED_REVENUE, from_quarter, amount),
+        (A.DEFERRED_REVENUE, to_quarter, -amount),
+    )
+
+
+def breakage_moves(
+    quarter_index: int, paid: Decimal, credit: Decimal
+) -> tuple[tuple[AccountCode, int | None, Decimal], ...]:
+    """Expiry of paid money is breakage revenue; of a credit, the reverse of its contra-revenue."""
+    return (
+        (A.DEFERRED_REVENUE, quarter_index, paid + credit),
+        (A.BREAKAGE_REVENUE, None, -paid),
+        (A.CONTRA_REVENUE, None, -credit),
+    )
+
+
+def credit_moves(
+    quarter_index: int, amount: Decimal
+) -> tuple[tuple[AccountCode, int | None, Decimal], ...]:
+    """An SLA or promotional credit is drawable balance against contra-revenue."""
+    return ((A.CONTRA_REVENUE, None, amount), (A.DEFERRED_REVENUE, quarter_index, -amount))
+
+
+def late_moves(
+    quarter_index: int,
+    rolled_in: Decimal,
+    drawn: Decimal,
+    overage: Decimal,
+    breakage_paid: Decimal,
+    breakage_credit: Decimal,
+) -> tuple[tuple[AccountCode, int | None, Decimal], ...]:
+    """Late usage of posted quarters: the changes of their figures, booked in the open quarter.
+
+    All signed. What the chain no longer rolls into the open quarter (`quarter_index`) was drawn;
+    breakage that it undoes was revenue already and becomes usage revenue.
+    """
+    return (
+        (A.DEFERRED_REVENUE, quarter_index, -rolled_in),
+        (A.BREAKAGE_REVENUE, None, -breakage_paid),
+        (A.CONTRA_REVENUE, None, -breakage_credit),
+        (A.USAGE_REVENUE, None, -drawn),
+        (A.UNBILLED_RECEIVABLE, None, overage),
+        (A.OVERAGE_REVENUE, None, -overage),
+    )
+
+
+def given_back_moves(
+    quarter_index: int, amount: Decimal
+) -> tuple[tuple[AccountCode, int | None, Decimal], ...]:
+    """Overage already invoiced that the chain took back becomes drawable balance.
+
+    The late entry has taken the overage off revenue and off the unbilled receivable; as it was
+    invoiced, the receivable is put back and owed to the customer as balance instead.
+    """
+    return ((A.UNBILLED_RECEIVABLE, None, amount), (A.DEFERRED_REVENUE, quarter_index, -amount))
+
+
+def residue_moves(unbilled: Decimal) -> tuple[tuple[AccountCode, int | None, Decimal], ...]:
+    """What rounding left unbilled when a commit ends; signed, either way."""
+    return ((A.ROUNDING, None, unbilled), (A.UNBILLED_RECEIVABLE, None, -unbilled))
+
+
+def payment_moves(
+    cents_paid: Decimal, *, outside_stripe: bool
+) -> tuple[tuple[AccountCode, int | None, Decimal], ...]:
+    """An invoice was paid: through Stripe into clearing, outside Stripe into the bank."""
+    received = A.BANK if outside_stripe else A.STRIPE_CLEARING
+    return ((received, None, cents_paid), (A.ACCOUNTS_RECEIVABLE, None, -cents_paid))
+
+
+def uncollectible_moves(
+    earned: Decimal, unused: Sequence[tuple[int, Decimal]]
+) -> tuple[tuple[AccountCode, int | None, Decimal], ...]:
+    """A bad debt: the earned part is an expense, the unused part was never owed.
+
+    `unused` gives (quarter, dollars) of instalments that no usage has drawn yet.
+    """
+    total = earned + sum((amount for _, amount in unused), ZERO)
+    return (
+        (A.BAD_DEBT, None, earned),
+        *((A.DEFERRED_REVENUE, quarter, amount) for quarter, amount in unused),
+        (A.ACCOUNTS_RECEIVABLE, None, -total),
+    )

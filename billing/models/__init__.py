@@ -1,0 +1,43 @@
+"""What billing stores: customers, the ledger, invoices, and the records that make things once."""
+
+from billing.models.customers import ApiKey, ApiKeyKind, Customer, CustomerLogin
+from billing.models.invoices import (
+    Invoice,
+    InvoiceLine,
+    InvoiceState,
+    LineKind,
+    Occasion,
+    PushStep,
+    StripeCall,
+)
+from billing.models.ledger import AccountingPeriod, JournalEntry, LedgerAccount, Posting
+from billing.models.records import (
+    AuditEvent,
+    IdempotentRequest,
+    JobRun,
+    SandboxClock,
+    StripeEvent,
+)
+
+__all__ = [
+    "AccountingPeriod",
+    "ApiKey",
+    "ApiKeyKind",
+    "AuditEvent",
+    "Customer",
+    "CustomerLogin",
+    "IdempotentRequest",
+    "Invoice",
+    "InvoiceLine",
+    "InvoiceState",
+    "JobRun",
+    "JournalEntry",
+    "LedgerAccount",
+    "LineKind",
+    "Occasion",
+    "Posting",
+    "PushStep",
+    "SandboxClock",
+    "StripeCall",
+    "StripeEvent",
+]

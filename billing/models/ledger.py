@@ -1,0 +1,122 @@
+"""The books: accounts, journal entries and their postings, and accounting periods.
+
+Append-only by trigger and balanced by a deferred constraint trigger (migration SQL); a correction
+is a new entry. `LedgerAccount.balance` is a cached sum that `check_ledger` proves.
+"""
+
+from uuid import UUID
+
+from django.db import models
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce
+
+from billing.domain.journal import AccountCode, EntryCode
+from billing.models.customers import Customer
+from billing.models.fields import money_field
+from billing.models.invoices import Invoice
+
+# Stands for "no commit" in the unique index of accounts.
+NO_COMMIT = UUID(int=0)
+
+
+class LedgerAccount(models.Model):
+    """One account of the chart, kept per customer, and per commit and quarter where its code is."""
+
+    code = models.CharField(max_length=32, choices=[(code, code) for code in AccountCode])
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="accounts")
+    commit_id = models.UUIDField(null=True, blank=True)
+    quarter_index = models.IntegerField(null=True, blank=True)
+    balance = money_field(default=0)
+
+    class Meta:
+        constraints = [
+            # Over expressions, not NULLS NOT DISTINCT: posting looks accounts up, and locks them
+            # in order, by plain equality on this very index.
+            models.UniqueConstraint(
+                F("customer"),
+                Coalesce(F("commit_id"), Value(NO_COMMIT, output_field=models.UUIDField())),
+                Coalesce(F("quarter_index"), Value(0)),
+                F("code"),
+                name="one_account_of_a_code_per_customer_commit_quarter",
+            ),
+            models.CheckConstraint(
+                name="account_code_is_in_the_chart",
+                condition=Q(code__in=[code.value for code in AccountCode]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        quarter = f" Q{self.quarter_index}" if self.quarter_index else ""
+        return f"{self.code}{quarter}"
+
+
+class JournalEntry(models.Model):
+    """A balanced, immutable set of postings with a deterministic unique key.
+
+    Three clocks: `usage_date` is when it happened (usage entries), `accounting_date` decides the
+    period, `booked_at` is when we wrote it.
+    """
+
+    key = models.CharField(max_length=200, unique=True)
+    code = models.CharField(max_length=40, choices=[(code, code) for code in EntryCode])
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="entries")
+    commit_id = models.UUIDField(null=True, blank=True)
+    quarter_index = models.IntegerField(null=True, blank=True)
+    origin_quarter_index = models.IntegerField(null=True, blank=True)
+    accounting_date = models.DateField()
+    usage_date = models.DateField(null=True, blank=True)
+    booked_at = models.DateTimeField()
+    description = models.CharField(max_length=300, blank=True, default="")
+    invoice = models.ForeignKey(
+        Invoice, null=True, blank=True, on_delete=models.PROTECT, related_name="entries"
+    )
+    fingerprint = models.CharField(max_length=64)
+    evidence = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        verbose_name_plural = "journal entries"
+        ordering = ("-id",)
+        indexes = [
+            models.Index(fields=["customer", "-id"], name="entry_by_customer"),
+            models.Index(fields=["commit_id", "quarter_index"], name="entry_by_quarter"),
+            models.Index(fields=["accounting_date"], name="entry_by_accounting_date"),
+        ]
+
+    def __str__(self) -> str:
+        return f"#{self.pk} {self.code}"
+
+
+class Posting(models.Model):
+    """A signed amount on one account: a debit is positive, a credit negative."""
+
+    entry = models.ForeignKey(JournalEntry, on_delete=models.PROTECT, related_name="postings")
+    account = models.ForeignKey(LedgerAccount, on_delete=models.PROTECT, related_name="postings")
+    amount = money_field()
+
+    class Meta:
+        ordering = ("id",)
+        constraints = [
+            models.CheckConstraint(name="posting_is_not_zero", condition=~Q(amount=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account} {self.amount}"
+
+
+class AccountingPeriod(models.Model):
+    """A calendar month that finance has locked: nothing may be dated in it any more."""
+
+    month = models.DateField(unique=True, help_text="first day of the month")
+    locked_at = models.DateTimeField()
+    locked_by = models.CharField(max_length=150)
+
+    class Meta:
+        ordering = ("-month",)
+        constraints = [
+            models.CheckConstraint(
+                name="accounting_period_begins_on_the_first", condition=Q(month__day=1)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
