@@ -9,10 +9,6 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # Paths are relative on purpose: make cannot cope with a space in a target's absolute path.
 PY := .venv/bin/python
-export PYTHONDONTWRITEBYTECODE ?= 1
-
-# What may be set from outside: `make demo SERVE=0 DATA_DIR=/tmp/x`.
-export SERVE TRACE DATA_DIR PORT SANDBOX SEED LONG
 
 .PHONY: help install install-dev demo serve manage test lint types checks pytest browser \
     bench prove lock clean

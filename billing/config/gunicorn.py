@@ -1,0 +1,27 @@
+"""How gunicorn serves the web part; read with `--config python:billing.config.gunicorn`.
+
+Threads, because requests wait for PostgreSQL; a second process, because Python computes on one
+core. The names below are gunicorn's.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from billing.config import env, logs
+
+wsgi_app = "billing.config.wsgi:application"
+bind = env.text("BIND", f"127.0.0.1:{env.integer('PORT', 8000, least=1, most=65535)}")
+worker_class = "gthread"
+workers = env.integer("WEB_WORKERS", 2, least=1)
+threads = env.integer("WEB_THREADS", 4, least=1)
+timeout = 60
+graceful_timeout = 20
+keepalive = 30
+# The heartbeat file on a disk that is busy would make gunicorn kill sound workers.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+forwarded_allow_ips = env.text("FORWARDED_ALLOW_IPS", "127.0.0.1")
+logconfig_dict = logs.configuration(env.text("LOG_LEVEL", "INFO"))
+proc_name = f"ledger-web-{os.getpid()}"
+control_socket_disable = True

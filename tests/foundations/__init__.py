@@ -1,0 +1,1 @@
+"""The ground that the apps stand on: environment, launcher, queue, repository."""
