@@ -24,6 +24,8 @@ class Job:
         for chain in list(self.facts.chains):
             while self._close_next(chain):
                 pass
+            if chain.posted:
+                self._refund(chain, rate_all(self.facts))
             if chain.ended:
                 self._settle_ended(chain)
                 self._round_off(chain)
@@ -31,8 +33,10 @@ class Job:
     def _close_next(self, chain: Chain) -> bool:
         """Close the open quarter once its end and grace have passed and nothing blocks it."""
         slot = open_slot(self.facts, chain)
+        if slot is None or slot.end + slot.commit.grace > self.now:
+            return False
         usage = rate_all(self.facts)
-        if slot is None or slot.end + slot.commit.grace > self.now or usage.blocks(slot.key):
+        if usage.blocks(slot.key):
             return False
         chain.posted.add(slot.key)
         self._end_if_over(chain, slot, usage)
@@ -75,7 +79,6 @@ class Job:
     def _settle_ended(self, chain: Chain) -> None:
         """After the end: differences become an adjustment invoice or a credit note."""
         facts, usage = self.facts, rate_all(self.facts)
-        self._refund(chain, usage)
         quarters = fold_chain(facts, chain, usage)
         lines, items = billing_run.bill_usage(facts, chain, usage, quarters, None)
         invoice = billing_run.issue(facts, chain, chain.commits[-1].key, "adjustment", lines)

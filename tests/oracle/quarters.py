@@ -3,6 +3,7 @@
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import cache
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -49,6 +50,7 @@ def months_later(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
+@cache
 def first_instant(day: date, zone: str) -> datetime:
     """The first instant of a date in a zone, in UTC.
 

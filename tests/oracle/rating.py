@@ -67,14 +67,15 @@ def chain_slots(facts: Facts, chain: Chain) -> list[Slot]:
     return slots_of(chain.commits, chain.ended, facts.now + FUTURE)
 
 
-def slot_at(facts: Facts, customer: str, instant: datetime) -> Slot | None:
-    """The quarter of the commit in force for a customer at an instant."""
-    for chain in facts.chains:
-        if chain.commits[0].customer == customer:
-            for slot in chain_slots(facts, chain):
-                if slot.start <= instant < slot.end:
-                    return slot
-    return None
+def customer_slots(facts: Facts, customer: str) -> list[Slot]:
+    """The quarters of all commits of a customer; they do not overlap."""
+    return [slot for chain in facts.chains if chain.commits[0].customer == customer
+            for slot in chain_slots(facts, chain)]
+
+
+def slot_at(slots: list[Slot], instant: datetime) -> Slot | None:
+    """The quarter of the commit in force at an instant."""
+    return next((slot for slot in slots if slot.start <= instant < slot.end), None)
 
 
 def discount_at(facts: Facts, slot: Slot, instant: datetime) -> Fraction:
@@ -86,36 +87,68 @@ def discount_at(facts: Facts, slot: Slot, instant: datetime) -> Fraction:
     return max([slot.commit.discount, *better])
 
 
-def rate_event(facts: Facts, key: EventKey, event: Use) -> list[Rated] | Unrated:
-    """Rate every nonzero quantity of an event at the rate of its own time, or none of them."""
-    slot = slot_at(facts, event.customer, event.occurred_at)
-    if slot is None:
-        return Unrated(key, None, "waived" if key in facts.waived else "no_commit")
-    if key in facts.waived:
-        return Unrated(key, slot.key, "waived")
+def rate_of(
+    facts: Facts, slot: Slot, model: str, mode: str, meter: str, instant: datetime
+) -> Fraction | None:
+    """The committed rate of one meter in a quarter at an instant."""
     overrides = [*slot.commit.overrides, *facts.overrides.get(slot.commit.key, [])]
-    discount = discount_at(facts, slot, event.occurred_at)
-    rated = []
-    for meter, quantity in event.quantities:
-        if quantity == 0:
-            continue
-        group = (event.model, event.mode, meter)
-        rate = committed_rate(
-            facts.book, slot.commit, overrides, discount, group, event.occurred_at)
-        if rate is None:
-            return Unrated(key, slot.key, "no_price")
-        rated.append(Rated(key, slot.key, event.occurred_at, (*group, rate), quantity))
-    return rated
+    discount = discount_at(facts, slot, instant)
+    return committed_rate(
+        facts.book, slot.commit, overrides, discount, (model, mode, meter), instant)
+
+
+@dataclass
+class Rater:
+    """Rates events at the state of the facts; remembers rates within one run.
+
+    All instants at which a rate may change are whole UTC hours, so one rate serves an hour.
+    """
+
+    facts: Facts
+
+    def __post_init__(self) -> None:
+        self.slots: dict[str, list[Slot]] = {}
+        self.rates: dict[tuple[object, ...], Fraction | None] = {}
+
+    def rate(self, slot: Slot, event: Use, meter: str) -> Fraction | None:
+        """The rate of the event's hour."""
+        hour = event.occurred_at.replace(minute=0, second=0, microsecond=0)
+        key = (slot.key, event.model, event.mode, meter, hour)
+        if key not in self.rates:
+            self.rates[key] = rate_of(
+                self.facts, slot, event.model, event.mode, meter, max(hour, slot.start))
+        return self.rates[key]
+
+    def outcome(self, key: EventKey, event: Use) -> list[Rated] | Unrated:
+        """Rate every nonzero quantity at the rate of its own time, or none of them."""
+        if event.customer not in self.slots:
+            self.slots[event.customer] = customer_slots(self.facts, event.customer)
+        slot = slot_at(self.slots[event.customer], event.occurred_at)
+        if slot is None or key in self.facts.waived:
+            waived = key in self.facts.waived
+            return Unrated(key, slot.key if slot else None,
+                           "waived" if waived else "no_commit")
+        rated = []
+        for meter, quantity in event.quantities:
+            if quantity == 0:
+                continue
+            rate = self.rate(slot, event, meter)
+            if rate is None:
+                return Unrated(key, slot.key, "no_price")
+            group = (event.model, event.mode, meter, rate)
+            rated.append(Rated(key, slot.key, event.occurred_at, group, quantity))
+        return rated
 
 
 def rate_all(facts: Facts) -> Usage:
     """Rate all events that are not voided."""
     voided = set(facts.voids.values())
+    rater = Rater(facts)
     rated: list[Rated] = []
     unrated: list[Unrated] = []
     for key, event in facts.events.items():
         if key not in voided:
-            outcome = rate_event(facts, key, event)
+            outcome = rater.outcome(key, event)
             if isinstance(outcome, Unrated):
                 unrated.append(outcome)
             else:

@@ -1,37 +1,24 @@
 """The worked contract: $30,000 a quarter for a year at 20 % off, with a true-up in Q3."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from fractions import Fraction
 
 import pytest
 
-from .happenings import AddPrice, Advance, ApproveTrueUp, Happening, RequestTrueUp, Sign, Use
+from .cast import at, spend, unit_price
+from .happenings import Advance, ApproveTrueUp, Happening, RequestTrueUp, Sign, Use
 from .money import show
-from .terms import Price, level
+from .terms import level
 from .world import World
-
-
-def at(text: str) -> datetime:
-    """A UTC instant."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
 
 ACME = level("30000", customer="acme", key="A", starts_on=date(2026, 1, 1),
              discount=Fraction("0.20"))
 
 
-def spend(when: str, dollars: str, name: str, arrives: str | None = None) -> Use:
-    """Usage worth exactly `dollars`: the unit costs a millionth of a dollar after discount."""
-    return Use(at=at(arrives or when), customer="acme", id=name, occurred_at=at(when),
-               model="m", quantities=(("units", int(Fraction(dollars) * 10**6)),))
-
-
 def story(*late: Use) -> list[Happening]:
     """The contract as told, with late usage woven in."""
     told: list[Happening] = [
-        AddPrice(at=at("2025-12-01"), price=Price(
-            model="m", mode="serverless", meter="units", price=Fraction("0.00000125"),
-            effective_at=at("2025-01-01"))),
+        unit_price(),
         Sign(at=at("2025-12-20"), commit=ACME),
         spend("2026-02-01", "22000", "q1"),
         spend("2026-05-01", "41500", "q2"),

@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta
 
 from .billing_run import issue
-from .closing import open_slot
 from .events import is_whole_hour
 from .facts import Approved, Facts, Granted
 from .happenings import ApproveTrueUp, Credit, RequestTrueUp
 from .invoices import Line
 from .quarters import boundary
+from .rating import chain_slots
 from .terms import Commit
 
 
@@ -80,7 +80,8 @@ def credit(facts: Facts, happening: Credit) -> str:
     commit, chain = facts.commit(happening.commit), facts.chain_of(happening.commit)
     index = happening.quarter or running_index(commit, happening.at)
     slot = (commit.key, index)
-    if slot in chain.posted or happening.amount <= 0 or open_slot(facts, chain) is None:
+    exists = any(one.key == slot for one in chain_slots(facts, chain))
+    if slot in chain.posted or not exists or happening.amount <= 0:
         return "refused"
     expires = happening.expires_at
     if expires and (not is_whole_hour(expires) or expires <= boundary(commit, index)):

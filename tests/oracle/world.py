@@ -31,15 +31,23 @@ from .happenings import (
     Waive,
 )
 from .invoices import Invoice
-from .rating import rate_all
+from .rating import Usage, rate_all
 
 
 class World:
-    """All facts so far. `apply` answers with a word: "ok", "duplicate", "conflict", ..."""
+    """All facts so far. `apply` answers with a word: "ok", "duplicate", "conflict", ...
 
-    def __init__(self, *, issue_at_once: bool = True, job_time: time = time(0)) -> None:
+    `issue_at_once`: invoices are finalized when made. `daily_jobs`: the jobs that fell due
+    before a happening run first, as on a real clock; without it only `Close` and `Advance`
+    run them. `job_time` is the UTC time of day of the job.
+    """
+
+    def __init__(
+        self, *, issue_at_once: bool = True, daily_jobs: bool = False, job_time: time = time(0)
+    ) -> None:
         self.facts = Facts()
         self.issue_at_once = issue_at_once
+        self.daily_jobs = daily_jobs
         self.job_time = job_time
 
     def run(self, happenings: Iterable[Happening]) -> list[str]:
@@ -51,6 +59,8 @@ class World:
         before = self.facts.now
         if before is not None and happening.at < before:
             raise ValueError("happenings come in the order of their arrival")
+        if self.daily_jobs and before is not None:
+            self._run_jobs(before, happening.at)
         self.facts.now = happening.at
         answer = self._apply(happening, before or happening.at)
         if not isinstance(happening, Close | Advance):
@@ -58,6 +68,18 @@ class World:
         if self.issue_at_once:
             finalize_drafts(self.facts.invoices)
         return answer
+
+    def _run_jobs(self, after: datetime, until: datetime) -> None:
+        """Run each day's job in `(after, until]`, each with its own due instant as now."""
+        due = datetime.combine(after.astimezone(UTC).date(), self.job_time, tzinfo=UTC)
+        while due <= until:
+            if due > after:
+                self.facts.now = due
+                Job(self.facts, due).run()
+                if self.issue_at_once:
+                    finalize_drafts(self.facts.invoices)
+            due += timedelta(days=1)
+        self.facts.now = until
 
     def _give_back(self) -> None:
         """Overage invoiced that the chain takes back becomes a credit in the open quarter."""
@@ -84,15 +106,8 @@ class World:
 
     @_apply.register
     def _(self, happening: Advance, before: datetime) -> str:
-        due = datetime.combine(before.astimezone(UTC).date(), self.job_time, tzinfo=UTC)
-        while due <= happening.at:
-            if due > before:
-                self.facts.now = due
-                Job(self.facts, due).run()
-                if self.issue_at_once:
-                    finalize_drafts(self.facts.invoices)
-            due += timedelta(days=1)
-        self.facts.now = happening.at
+        if not self.daily_jobs:
+            self._run_jobs(before, happening.at)
         return "ok"
 
     @_apply.register(Sign)
@@ -135,6 +150,10 @@ class World:
     @_apply.register(Reissue)
     def _(self, happening: Finalize | Pay | VoidInvoice | Reissue, before: datetime) -> str:
         return signing.move_invoice(self.facts, happening)
+
+    def usage(self) -> Usage:
+        """All usage, rated and unrated."""
+        return rate_all(self.facts)
 
     def quarters(self, commit: str) -> list[Quarter]:
         """Every quarter of a commit with all its figures."""
