@@ -1,0 +1,199 @@
+"""Books journal entries, and reads balances: the one way into and out of the journal.
+
+Owns idempotency (a key with a fingerprint), the creation and locking of accounts, and the cached
+balances. What an entry means is decided by `billing.domain.journal` and by whoever builds it;
+that it balances is guarded again by the database.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import IntegrityError, connection
+from django.db.models import Q, QuerySet, Sum
+
+from billing.domain.errors import Conflict, IdempotencyConflict
+from billing.domain.journal import AccountCode, AccountKey, Entry, EntryCode, fingerprint
+from billing.domain.money import ZERO, plain
+from billing.models import AccountingPeriod, JournalEntry, LedgerAccount, Posting
+from billing.models.ledger import NO_COMMIT
+
+_BOOK = """
+SELECT billing_book(%s, %s::bigint[], %s::uuid[], %s::int[], %s::text[],
+    %s::text[], %s::text[], %s::bigint[], %s::uuid[], %s::int[], %s::int[], %s::date[],
+    %s::date[], %s::text[], %s::uuid[], %s::text[], %s::text[]::jsonb[],
+    %s::int[], %s::int[], %s::text[]::numeric[])"""
+
+
+def post_entries(*, entries: Sequence[Entry], now: datetime) -> int:
+    """Book entries, each once: how many were new.
+
+    An entry whose key is booked with the same content is passed over; other content raises
+    IdempotencyConflict and books nothing. Locks the accounts of all entries in sort order until
+    the database transaction ends: call it once in a transaction, with everything.
+    """
+    unique: dict[str, tuple[Entry, str]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.key):
+        print_ = fingerprint(entry)
+        if unique.setdefault(entry.key, (entry, print_))[1] != print_:
+            raise IdempotencyConflict("entry_key_reused", f"{entry.key} says two things")
+    if not unique:
+        return 0
+    booked = list(unique.values())
+    # One statement does it all, so it needs no database transaction of its own.
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_BOOK, [now, *_columns(booked)])
+            return int(cursor.fetchone()[0])
+    except IntegrityError as error:
+        if _constraint_of(error) == "the_key_of_an_entry_is_used_once":
+            raise IdempotencyConflict("entry_key_reused", _sentence_of(error)) from error
+        if _constraint_of(error) == "an_entry_is_never_dated_in_a_locked_period":
+            raise Conflict("accounting_period_locked", _sentence_of(error)) from error
+        raise
+
+
+def post_entry(*, entry: Entry, now: datetime) -> bool:
+    """Book one entry once: whether it was new."""
+    return post_entries(entries=[entry], now=now) == 1
+
+
+def _constraint_of(error: IntegrityError) -> str:
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return str(getattr(diagnosis, "constraint_name", "") or "")
+
+
+def _sentence_of(error: IntegrityError) -> str:
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return str(getattr(diagnosis, "message_primary", "") or error)
+
+
+def _columns(booked: Sequence[tuple[Entry, str]]) -> Iterator[list[object]]:
+    """Accounts in sort order, entries and postings, each as the columns that _BOOK takes.
+
+    A posting names its entry and its account by their place, from 1.
+    """
+    accounts = sorted(
+        {posting.account for entry, _ in booked for posting in entry.postings},
+        key=lambda account: account.sort_key,
+    )
+    place_of = {account: place for place, account in enumerate(accounts, start=1)}
+    rows: tuple[Iterable[tuple[object, ...]], ...] = (
+        (
+            (
+                account.customer_id,
+                account.commit_id or NO_COMMIT,
+                account.quarter_index or 0,
+                account.code.value,
+            )
+            for account in accounts
+        ),
+        (_entry_row(entry, print_) for entry, print_ in booked),
+        (
+            (place, place_of[posting.account], plain(posting.amount))
+            for place, (entry, _) in enumerate(booked, start=1)
+            for posting in entry.postings
+        ),
+    )
+    for table in rows:
+        for column in zip(*table, strict=True):
+            yield list(column)
+
+
+def _entry_row(entry: Entry, print_: str) -> tuple[object, ...]:
+    return (
+        entry.key,
+        entry.code.value,
+        entry.scope.customer_id,
+        entry.scope.commit_id,
+        entry.quarter_index,
+        entry.origin_quarter_index,
+        entry.accounting_date,
+        entry.usage_date,
+        entry.description,
+        entry.invoice_id,
+        print_,
+        json.dumps(entry.evidence),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrialBalanceRow:
+    """The net balance of one account code, in the column of its sign."""
+
+    code: AccountCode
+    debit: Decimal
+    credit: Decimal
+
+
+def balance(account: AccountKey) -> Decimal:
+    """The balance of one account as booked, debit positive; zero if nothing was ever booked."""
+    found = LedgerAccount.objects.filter(
+        customer_id=account.customer_id,
+        commit_id=account.commit_id,
+        quarter_index=account.quarter_index,
+        code=account.code.value,
+    ).values_list("balance", flat=True)
+    return found.first() or ZERO
+
+
+def trial_balance(
+    *, as_of: date | None, customer_id: int | None = None, commit_id: UUID | None = None
+) -> list[TrialBalanceRow]:
+    """Net balances by account code in the order of the chart, accounts at zero left out.
+
+    Counts entries with an accounting date up to and including `as_of`; None counts all. For a
+    commit it counts the entries of that commit, receivables and payments included.
+    """
+    if as_of is None and commit_id is None:
+        accounts = LedgerAccount.objects.filter(
+            Q() if customer_id is None else Q(customer_id=customer_id)
+        )
+        sums = accounts.values_list("code").annotate(total=Sum("balance"))
+    else:
+        asked = Q()
+        if as_of is not None:
+            asked &= Q(entry__accounting_date__lte=as_of)
+        if customer_id is not None:
+            asked &= Q(entry__customer_id=customer_id)
+        if commit_id is not None:
+            asked &= Q(entry__commit_id=commit_id)
+        postings = Posting.objects.filter(asked).order_by()
+        sums = postings.values_list("account__code").annotate(total=Sum("amount"))
+    totals = dict(sums)
+    return [
+        TrialBalanceRow(code, max(total, ZERO), max(-total, ZERO))
+        for code in AccountCode
+        if (total := totals.get(code.value, ZERO))
+    ]
+
+
+def first_open_date(*, not_before: date) -> date:
+    """The first date from `not_before` on that lies in no locked accounting period."""
+    month = not_before.replace(day=1)
+    locked = set(AccountingPeriod.objects.filter(month__gte=month).values_list("month", flat=True))
+    if month not in locked:
+        return not_before
+    while month in locked:
+        month = (month.replace(day=28) + timedelta(days=4)).replace(day=1)
+    return month
+
+
+def entries_of(
+    *,
+    customer_id: int,
+    commit_id: UUID | None = None,
+    code: EntryCode | None = None,
+) -> QuerySet[JournalEntry]:
+    """The journal entries of a customer with their postings, newest first."""
+    entries = JournalEntry.objects.filter(customer_id=customer_id).prefetch_related(
+        "postings__account"
+    )
+    if commit_id is not None:
+        entries = entries.filter(commit_id=commit_id)
+    if code is not None:
+        entries = entries.filter(code=code.value)
+    return entries.order_by("-id")
