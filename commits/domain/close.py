@@ -1,0 +1,257 @@
+"""The close of one quarter, as a pure function: inputs in, plan and digest out.
+
+The plan says what the quarter came to, what rolls over, what breaks, and what the invoice bills,
+in cents:
+
+    overage to bill = round(exact chain overage so far, with what was given back)
+                      - overage cents already billed
+
+The rounding is on the cumulative figure, so what it leaves behind is never more than half a cent
+and is carried, not lost. The cents are split over the usage groups in proportion to their dollars
+by largest remainder (ties: quarter, model, mode, meter, rate ascending).
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from billing.domain.money import (
+    CENT,
+    ZERO,
+    from_cents,
+    round_half_away,
+    split_by_largest_remainder,
+    to_cents,
+)
+from commits.domain.chain import QuarterFigures, QuarterInput, run_chain
+
+
+class BillKind(StrEnum):
+    """The kinds of invoice lines that a close makes."""
+
+    INSTALMENT = "instalment"
+    OVERAGE = "overage"
+    TRUE_UP = "true_up"
+    LATE_USAGE = "late_usage"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class UsageGroup:
+    """Rated usage at one rate: `quantity` units at `rate` dollars each."""
+
+    model: str
+    mode: str
+    meter: str
+    rate: Decimal
+    quantity: int
+
+    @property
+    def amount(self) -> Decimal:
+        """Exact dollars."""
+        return self.rate * self.quantity
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierQuarter:
+    """What an earlier quarter of the chain still has to bill: exact overage not yet on an invoice,
+    and the usage groups that came after its own close."""
+
+    position: int
+    overage_given_back: Decimal
+    overage_billed_cents: int
+    late_groups: tuple[UsageGroup, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GrantToInvoice:
+    """Money that customers may draw on but that no invoice has billed yet. Whole cents."""
+
+    kind: BillKind
+    position: int
+    ref: str
+    cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseInputs:
+    """Everything that the plan of the last quarter in `quarters` depends on.
+
+    `quarters` are those of the chain up to and including the closing one, which is marked closed.
+    `to_invoice` are grants of quarters up to the next one's instalment. `continues` is False where
+    no quarter can follow, None where the plan decides (a tail goes on while money rolls out).
+    """
+
+    quarters: tuple[QuarterInput, ...]
+    groups: tuple[UsageGroup, ...]
+    earlier: tuple[EarlierQuarter, ...]
+    to_invoice: tuple[GrantToInvoice, ...]
+    minimum_cents: int
+    continues: bool | None
+    already_billed_cents: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLine:
+    """One invoice line in whole cents. `quantity` is for information: the amount decides."""
+
+    kind: BillKind
+    position: int
+    cents: int
+    ref: str = ""
+    model: str = ""
+    mode: str = ""
+    meter: str = ""
+    rate: Decimal | None = None
+    quantity: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePlan:
+    """What the close will do. Amounts in exact dollars, lines in cents.
+
+    `lines` is empty where there is nothing to bill or less than Stripe's minimum. `residue` is
+    what is left unbilled for good when the commit ends here (signed, dollars).
+    """
+
+    figures: QuarterFigures
+    overage_cents: int
+    lines: tuple[PlannedLine, ...]
+    ends: bool
+    residue: Decimal
+    carried_cents: int
+
+    @property
+    def total_cents(self) -> int:
+        return sum(line.cents for line in self.lines)
+
+
+def plan_close(inputs: CloseInputs) -> ClosePlan:
+    """The plan of the last quarter of `inputs.quarters`. Pure: same inputs, same plan."""
+    chain = run_chain(inputs.quarters)
+    figures = chain[-1]
+    ends = _ends(inputs, figures)
+    overage_lines, unbilled = _overage_lines(inputs, chain)
+    lines = [*_grant_lines(inputs), *overage_lines]
+    total = sum(line.cents for line in lines)
+    billed_overage = sum(line.cents for line in overage_lines)
+    carried = 0
+    if total < inputs.minimum_cents:
+        lines, carried, billed_overage = [], total, 0
+    return ClosePlan(
+        figures=figures,
+        overage_cents=billed_overage,
+        lines=tuple(lines),
+        ends=ends,
+        residue=unbilled - from_cents(billed_overage) if ends else ZERO,
+        carried_cents=carried,
+    )
+
+
+def _ends(inputs: CloseInputs, figures: QuarterFigures) -> bool:
+    if inputs.continues is not None:
+        return not inputs.continues
+    return figures.rolled_out == 0
+
+
+def _grant_lines(inputs: CloseInputs) -> list[PlannedLine]:
+    """Instalments first, then true-ups, by quarter."""
+    order = {BillKind.INSTALMENT: 0, BillKind.TRUE_UP: 1}
+    grants = sorted(inputs.to_invoice, key=lambda g: (order[g.kind], g.position, g.ref))
+    return [PlannedLine(g.kind, g.position, g.cents, ref=g.ref) for g in grants if g.cents]
+
+
+def _overage_lines(
+    inputs: CloseInputs, chain: Sequence[QuarterFigures]
+) -> tuple[list[PlannedLine], Decimal]:
+    """Lines for all overage not billed yet, and the exact unbilled overage that they are of."""
+    earlier = {quarter.position: quarter for quarter in inputs.earlier}
+    unbilled: dict[int, Decimal] = {}
+    for figures in chain:
+        exact = figures.overage
+        if figures.index in earlier:
+            before = earlier[figures.index]
+            exact += before.overage_given_back - from_cents(before.overage_billed_cents)
+        elif figures is chain[-1]:
+            exact -= from_cents(inputs.already_billed_cents)
+        unbilled[figures.index] = exact
+    whole = sum(unbilled.values(), ZERO)
+    cents = max(0, to_cents(whole))
+    closing = chain[-1]
+    candidates: list[tuple[PlannedLine, Decimal]] = []
+    for position, exact in sorted(unbilled.items()):
+        if position != closing.index:
+            # What rounding left of an earlier quarter is carried by the books, not billed apart.
+            if exact >= CENT:
+                groups = earlier[position].late_groups if position in earlier else ()
+                candidates += _shares(position, exact, groups, late=True)
+        elif exact > 0:
+            candidates += _shares(position, exact, inputs.groups, late=False)
+    if cents and not candidates:
+        position, exact = max(unbilled.items(), key=lambda item: (item[1], item[0]))
+        candidates = [(PlannedLine(BillKind.OVERAGE, position, 0), exact)]
+    parts = split_by_largest_remainder(cents, [weight for _, weight in candidates])
+    lines = [
+        replace(line, cents=part)
+        for (line, _), part in zip(candidates, parts, strict=True)
+        if part
+    ]
+    return lines, whole
+
+
+def _shares(
+    position: int, exact: Decimal, groups: Sequence[UsageGroup], *, late: bool
+) -> list[tuple[PlannedLine, Decimal]]:
+    """`exact` dollars of overage shared over usage groups in proportion to their dollars.
+
+    Weights stay undivided (amount x exact) so that no quotient has to be rounded: they are put on
+    one scale per quarter by `exact / total`, kept as a Decimal of the context's hundred digits.
+    """
+    groups = sorted(group for group in groups if group.amount > 0)
+    total = sum((group.amount for group in groups), ZERO)
+    kind = BillKind.LATE_USAGE if late and groups else BillKind.OVERAGE
+    if not groups:
+        return [(PlannedLine(kind, position, 0), exact)]
+    shares = []
+    for group in groups:
+        weight = group.amount * exact / total
+        quantity = int(round_half_away(group.quantity * exact / total, Decimal(1)))
+        line = PlannedLine(
+            kind, position, 0, "", group.model, group.mode, group.meter, group.rate, quantity
+        )
+        shares.append((line, weight))
+    return shares
+
+
+def digest(inputs: CloseInputs) -> str:
+    """SHA-256 of the inputs in one canonical spelling: equal inputs, equal digests."""
+    return hashlib.sha256(canonical(inputs).encode()).hexdigest()
+
+
+def canonical(inputs: CloseInputs) -> str:
+    """The inputs as JSON: sorted keys, decimals without trailing zeros, instants in ISO 8601."""
+    return json.dumps(asdict(inputs), sort_keys=True, separators=(",", ":"), default=_spell)
+
+
+def _spell(value: object) -> str:
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f") if value else "0"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value)} has no canonical spelling")
+
+
+def give_back(*, reduction: Decimal, unbilled: Decimal) -> Decimal:
+    """How much of a fall in posted overage goes back to the customer as balance.
+
+    `reduction` is by how much the chain's overage of posted quarters fell; `unbilled` is the exact
+    overage not yet invoiced before it fell. What could still be billed (in whole cents) is simply
+    billed no more; the rest was invoiced and is given back, exactly.
+    """
+    if reduction <= 0:
+        return ZERO
+    billable = max(ZERO, round_half_away(unbilled, CENT))
+    return max(ZERO, reduction - billable)

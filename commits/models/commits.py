@@ -1,0 +1,363 @@
+"""Commits, their quarters and grants: what was promised, and what has been booked of it.
+
+Figures with the prefix `booked_` are what the journal holds; what is shown to anyone is computed
+from the chain (commits/domain/chain.py). All stated amounts are whole cents.
+"""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+
+from billing.models import Customer, Invoice
+from billing.models.fields import cents_dollars_field, fraction_field, money_field
+from commits.domain.chain import GrantKind
+from commits.domain.policies import EndOfTerm
+from metering.models import RateCard, UsagePeriod
+
+
+class CommitState(models.TextChoices):
+    DRAFT = "draft", "Draft"
+    ACTIVE = "active", "Active"
+    ENDED = "ended", "Ended"
+
+
+class Commit(models.Model):
+    """A customer's promise: an instalment per quarter, a number of quarters, a discount, policies.
+
+    `quarter_count` is null for an uncommitted customer (instalment 0, discount 0, no end).
+    `origin` is the first commit of a chain of renewals: cents cumulate per origin, and `offset`
+    is the number of quarters of the chain before this commit.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="commits")
+    origin = models.ForeignKey("self", on_delete=models.PROTECT, related_name="chain")
+    predecessor = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="successor"
+    )
+    offset = models.IntegerField(default=0)
+    state = models.CharField(max_length=16, choices=CommitState.choices, default=CommitState.DRAFT)
+    starts_on = models.DateField(help_text="first day, in the contract's time zone")
+    timezone = models.CharField(max_length=64, default="UTC")
+    period_months = models.IntegerField(default=3)
+    quarter_count = models.IntegerField(null=True, blank=True, help_text="empty: uncommitted")
+    instalments = ArrayField(cents_dollars_field(), help_text="dollars, one for each quarter")
+    discount = fraction_field(help_text="0.20 is 20 % off list")
+    overrides = models.JSONField(
+        default=list, blank=True, help_text="fixed prices agreed at signing"
+    )
+    price_protection = models.BooleanField(default=True)
+    grace_hours = models.IntegerField(default=72)
+    rollover_fraction = fraction_field(default=1)
+    rollover_cap = cents_dollars_field(null=True, blank=True)
+    rollover_max_times = models.IntegerField(null=True, blank=True)
+    end_of_term = models.CharField(
+        max_length=16,
+        choices=[(kind.value, kind.value) for kind in EndOfTerm],
+        default=EndOfTerm.TAIL,
+    )
+    tail_quarters = models.IntegerField(null=True, blank=True)
+    auto_approve_max_overage = cents_dollars_field(
+        null=True,
+        blank=True,
+        help_text="closes with at most this overage need no human; empty: every close does",
+    )
+    rate_card = models.OneToOneField(
+        RateCard, null=True, blank=True, on_delete=models.PROTECT, related_name="commit"
+    )
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=150)
+    activated_at = models.DateTimeField(null=True, blank=True)
+    activated_by = models.CharField(max_length=150, blank=True, default="")
+    ended_at = models.DateTimeField(null=True, blank=True)
+    cut_at = models.DateTimeField(
+        null=True, blank=True, help_text="uncommitted: where a signed commit took over"
+    )
+    book_runs = models.BigIntegerField(
+        default=0, help_text="how many bookings of usage this chain has had: part of entry keys"
+    )
+    booked_seq = models.BigIntegerField(
+        default=0, help_text="the customer's ingest sequence up to which usage has been booked"
+    )
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            models.CheckConstraint(
+                name="commit_has_a_positive_number_of_quarters",
+                condition=Q(quarter_count__isnull=True) | Q(quarter_count__gte=1),
+            ),
+            models.CheckConstraint(
+                name="commit_discount_is_a_share_below_one",
+                condition=Q(discount__gte=0) & Q(discount__lt=1),
+            ),
+            models.CheckConstraint(
+                name="commit_rolls_over_a_share",
+                condition=Q(rollover_fraction__gte=0) & Q(rollover_fraction__lte=1),
+            ),
+            models.CheckConstraint(
+                name="commit_grace_is_not_negative", condition=Q(grace_hours__gte=0)
+            ),
+            models.CheckConstraint(
+                name="commit_period_is_a_month_or_a_quarter", condition=Q(period_months__in=[1, 3])
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.customer_id} {self.starts_on} {str(self.id)[:8]}"
+
+
+class QuarterState(models.TextChoices):
+    """Each is a resting place. Whether a posted quarter is invoiced is read off its invoice."""
+
+    OPEN = "open", "Open"
+    PLANNED = "planned", "Planned"
+    APPROVED = "approved", "Approved"
+    POSTED = "posted", "Posted"
+
+
+class Quarter(models.Model):
+    """One quarter of a commit, half-open `[starts_at, ends_at)`; a tail quarter has no instalment.
+
+    `index` counts from 1 within the commit, `position` within the chain of its origin.
+    """
+
+    commit = models.ForeignKey(Commit, on_delete=models.PROTECT, related_name="quarters")
+    origin = models.ForeignKey(Commit, on_delete=models.PROTECT, related_name="+")
+    index = models.IntegerField()
+    position = models.IntegerField()
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    is_tail = models.BooleanField(default=False)
+    state = models.CharField(
+        max_length=16, choices=QuarterState.choices, default=QuarterState.OPEN
+    )
+    usage_period = models.OneToOneField(
+        UsagePeriod, on_delete=models.PROTECT, related_name="quarter"
+    )
+    posted_at = models.DateTimeField(null=True, blank=True)
+    invoice = models.ForeignKey(
+        Invoice, null=True, blank=True, on_delete=models.PROTECT, related_name="closed_quarters"
+    )
+    booked_drawn = money_field(default=0)
+    booked_overage = money_field(default=0)
+    booked_rolled_in = money_field(default=0)
+    booked_rolled_out = money_field(default=0)
+    booked_breakage_paid = money_field(default=0)
+    booked_breakage_credit = money_field(default=0)
+    booked_usage = models.JSONField(
+        default=list, help_text="usage slices [[until, dollars]] as booked"
+    )
+    overage_given_back = money_field(default=0)
+    overage_billed_cents = models.BigIntegerField(default=0)
+    billed_groups = models.JSONField(
+        default=list, help_text="usage groups as of the last close that billed this quarter"
+    )
+
+    class Meta:
+        ordering = ("commit", "index")
+        constraints = [
+            models.UniqueConstraint(
+                name="one_quarter_per_commit_and_index", fields=["commit", "index"]
+            ),
+            models.UniqueConstraint(
+                name="one_quarter_per_chain_and_position", fields=["origin", "position"]
+            ),
+            models.CheckConstraint(
+                name="quarter_ends_after_it_starts", condition=Q(ends_at__gt=F("starts_at"))
+            ),
+            models.CheckConstraint(
+                name="posted_quarter_says_when",
+                condition=~Q(state="posted") | Q(posted_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Q{self.index}"
+
+
+class Grant(models.Model):
+    """Drawable dollars of one quarter, with what has been booked of them.
+
+    Instalments, true-ups and credits are issued; rollover grants are written by the close of the
+    quarter before, and follow the chain when late usage changes it. An instalment may grow by a
+    true-up until it is invoiced.
+    """
+
+    quarter = models.ForeignKey(Quarter, on_delete=models.PROTECT, related_name="grants")
+    ref = models.CharField(
+        max_length=64, help_text="the grant that the money came from first; stays while it rolls"
+    )
+    kind = models.CharField(
+        max_length=16, choices=[(kind.value, kind.value) for kind in GrantKind]
+    )
+    source_kind = models.CharField(max_length=16, blank=True, default="")
+    amount = money_field()
+    drawn = money_field(default=0)
+    rolled_out = money_field(default=0)
+    broken = money_field(default=0)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    rolls = models.BooleanField(default=True)
+    rolls_whole = models.BooleanField(default=False)
+    paid = models.BooleanField(default=True)
+    times_rolled = models.IntegerField(default=0)
+    draw_place = models.IntegerField(default=0, help_text="place in the draw order of its quarter")
+    true_up = models.ForeignKey(
+        "commits.TrueUp", null=True, blank=True, on_delete=models.PROTECT, related_name="grants"
+    )
+    invoice = models.ForeignKey(
+        Invoice,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="billed_grants",
+        help_text="the first revision of the invoice that bills this money",
+    )
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("quarter", "draw_place", "id")
+        constraints = [
+            models.UniqueConstraint(
+                name="one_grant_per_quarter_and_ref", fields=["quarter", "ref"]
+            ),
+            models.UniqueConstraint(
+                name="one_instalment_per_quarter",
+                fields=["quarter"],
+                condition=Q(kind="instalment"),
+            ),
+            models.CheckConstraint(name="grant_is_not_negative", condition=Q(amount__gte=0)),
+            models.CheckConstraint(
+                name="grant_is_never_overdrawn",
+                condition=Q(drawn__gte=0)
+                & Q(rolled_out__gte=0)
+                & Q(broken__gte=0)
+                & Q(amount__gte=F("drawn") + F("rolled_out") + F("broken")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount}"
+
+
+class RequestState(models.TextChoices):
+    REQUESTED = "requested", "Requested"
+    APPROVED = "approved", "Approved"
+    REJECTED = "rejected", "Rejected"
+
+
+class TrueUp(models.Model):
+    """A mid-contract increase of a commit: `amount` dollars a quarter, from one quarter of the
+    term through another. Approved by a finance user other than the one who asked."""
+
+    id = models.UUIDField(primary_key=True)
+    commit = models.ForeignKey(Commit, on_delete=models.PROTECT, related_name="true_ups")
+    amount = cents_dollars_field()
+    from_quarter = models.IntegerField()
+    through_quarter = models.IntegerField()
+    discount = fraction_field(null=True, blank=True)
+    effective_at = models.DateTimeField(null=True, blank=True)
+    bill_now = models.BooleanField(default=False)
+    state = models.CharField(
+        max_length=16, choices=RequestState.choices, default=RequestState.REQUESTED
+    )
+    requested_at = models.DateTimeField()
+    requested_by = models.CharField(max_length=150)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    decided_by = models.CharField(max_length=150, blank=True, default="")
+    reason = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        ordering = ("-requested_at",)
+        verbose_name = "true-up"
+        constraints = [
+            models.CheckConstraint(name="true_up_is_an_increase", condition=Q(amount__gt=0)),
+            models.CheckConstraint(
+                name="true_up_runs_forward",
+                condition=Q(from_quarter__gte=1) & Q(through_quarter__gte=F("from_quarter")),
+            ),
+            models.CheckConstraint(
+                name="true_up_is_approved_by_another_than_its_maker",
+                condition=~Q(state="approved")
+                | (~Q(decided_by="") & ~Q(decided_by=F("requested_by"))),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"+{self.amount} a quarter, Q{self.from_quarter} to Q{self.through_quarter}"
+
+
+class CloseState(models.TextChoices):
+    PLANNED = "planned", "Planned"
+    APPROVED = "approved", "Approved"
+    POSTED = "posted", "Posted"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+
+
+class Close(models.Model):
+    """The settlement of one quarter: its inputs, their digest, the plan, and who let it pass.
+
+    The plan is a pure function of `inputs`. It is made anew at each run until it is approved;
+    approval freezes the inputs of that digest.
+    """
+
+    quarter = models.ForeignKey(Quarter, on_delete=models.PROTECT, related_name="closes")
+    revision = models.IntegerField(default=1)
+    state = models.CharField(
+        max_length=16, choices=CloseState.choices, default=CloseState.PLANNED
+    )
+    inputs = models.JSONField()
+    plan = models.JSONField()
+    digest = models.CharField(max_length=64)
+    needs_human = models.JSONField(default=list, help_text="why no rule may approve this close")
+    planned_at = models.DateTimeField()
+    planned_by = models.CharField(max_length=150)
+    approved_at = models.DateTimeField(null=True, blank=True)
+    approved_by = models.CharField(max_length=150, blank=True, default="")
+    posted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = [
+            models.UniqueConstraint(
+                name="one_live_close_per_quarter",
+                fields=["quarter"],
+                condition=~Q(state="withdrawn"),
+            ),
+            models.UniqueConstraint(
+                name="one_close_per_quarter_and_revision", fields=["quarter", "revision"]
+            ),
+            models.CheckConstraint(
+                name="close_is_approved_by_another_than_its_planner",
+                condition=Q(approved_by="")
+                | Q(approved_by="rule")
+                | ~Q(approved_by=F("planned_by")),
+            ),
+            models.CheckConstraint(
+                name="close_is_posted_only_when_approved",
+                condition=~Q(state__in=["approved", "posted"]) | ~Q(approved_by=""),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"close of {self.quarter} ({self.state})"
+
+
+class BookedDay(models.Model):
+    """Exact dollars of usage of one quarter and UTC day that the journal already holds."""
+
+    quarter = models.ForeignKey(Quarter, on_delete=models.PROTECT, related_name="booked_days")
+    day = models.DateField()
+    amount = money_field()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="one_booked_amount_per_quarter_and_day", fields=["quarter", "day"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.amount}"
+
+

@@ -1,0 +1,254 @@
+"""Loading chains: everything that the pure chain needs, read set-based for many commits at once.
+
+Owns the locks of the money side: the origin commits of the chains, in id order, and then the
+customers' usage state, which ingest takes too. Whoever holds both sees usage that cannot move.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from billing.domain.money import ZERO, from_cents
+from commits.domain.chain import (
+    Grant as ChainGrant,
+)
+from commits.domain.chain import (
+    GrantKind,
+    QuarterFigures,
+    QuarterInput,
+    Settlement,
+    UsageSlice,
+    run_chain,
+)
+from commits.domain.close import give_back
+from commits.domain.policies import EndOfTerm, RolloverPolicy
+from commits.models import Commit, Grant, Quarter, QuarterState
+from metering.services import rate_cards, totals
+
+GIVEN_BACK_REF = "given_back:pending"
+
+
+@dataclass(slots=True)
+class ChainState:
+    """One chain of commits as stored, with its usage as of the load.
+
+    `quarters` are all quarters of the chain by position; `issued` their grants other than
+    rollovers; `live` the usage slices as metering has them now, by position.
+    """
+
+    origin: Commit
+    commits: dict[UUID, Commit]
+    quarters: list[Quarter]
+    issued: dict[int, list[Grant]]
+    live: dict[int, tuple[UsageSlice, ...]]
+    ingest_seq: int = 0
+    rollovers: dict[int, list[Grant]] = field(default_factory=dict)
+
+    @property
+    def open_quarter(self) -> Quarter | None:
+        """The earliest quarter that is not posted yet."""
+        return next((q for q in self.quarters if q.state != QuarterState.POSTED), None)
+
+    def quarter_at(self, position: int) -> Quarter | None:
+        """The quarter at a place in the chain, counted from 1."""
+        if 1 <= position <= len(self.quarters):
+            return self.quarters[position - 1]
+        return None
+
+    def commit_of(self, quarter: Quarter) -> Commit:
+        return self.commits[quarter.commit_id]
+
+
+def load_chains(*, origin_ids: Iterable[UUID], lock: bool = False) -> dict[UUID, ChainState]:
+    """The chains of these origins. With `lock` (inside a database transaction) the origins and
+    the usage of their customers stay as they are until it ends."""
+    ids = sorted(set(origin_ids))
+    queryset = Commit.objects.filter(pk__in=ids).order_by("pk")
+    if lock:
+        queryset = queryset.select_for_update(of=("self",), no_key=True)
+    origins = {commit.pk: commit for commit in queryset}
+    sequences: dict[int, int] = {}
+    if lock:
+        held = rate_cards.lock_usage(customer_ids=[c.customer_id for c in origins.values()])
+        sequences = {customer_id: state.ingest_seq for customer_id, state in held.items()}
+    return _read_chains(origins, sequences)
+
+
+def _read_chains(
+    origins: Mapping[UUID, Commit], sequences: Mapping[int, int]
+) -> dict[UUID, ChainState]:
+    states = {
+        pk: ChainState(commit, {pk: commit}, [], {}, {}, sequences.get(commit.customer_id, 0))
+        for pk, commit in origins.items()
+    }
+    for commit in Commit.objects.filter(origin__in=origins).exclude(pk__in=origins):
+        states[commit.origin_id].commits[commit.pk] = commit
+    quarters = list(Quarter.objects.filter(origin__in=origins).order_by("origin", "position"))
+    by_id = {quarter.pk: quarter for quarter in quarters}
+    issued: dict[int, list[Grant]] = defaultdict(list)
+    rollovers: dict[int, list[Grant]] = defaultdict(list)
+    for grant in Grant.objects.filter(quarter__in=by_id).order_by("pk"):
+        target = rollovers if grant.kind == GrantKind.ROLLOVER else issued
+        target[by_id[grant.quarter_id].pk].append(grant)
+    amounts = totals.period_amounts(period_ids=[quarter.usage_period_id for quarter in quarters])
+    for quarter in quarters:
+        state = states[quarter.origin_id]
+        state.quarters.append(quarter)
+        state.issued[quarter.position] = issued[quarter.pk]
+        state.rollovers[quarter.position] = rollovers[quarter.pk]
+        state.live[quarter.position] = _slices(
+            quarter, issued[quarter.pk], amounts.get(quarter.usage_period_id, ZERO)
+        )
+    return states
+
+
+def _slices(
+    quarter: Quarter, grants: Sequence[Grant], amount: Decimal
+) -> tuple[UsageSlice, ...]:
+    """The quarter's usage, cut where a credit expires inside it."""
+    cuts = sorted({grant.expires_at for grant in grants if grant.expires_at})
+    if not cuts:
+        return (UsageSlice(amount),)
+    before = totals.amount_before(period_id=quarter.usage_period_id, instants=cuts)
+    slices = []
+    reached = ZERO
+    for instant, cumulative in zip(cuts, before, strict=True):
+        slices.append(UsageSlice(cumulative - reached, instant))
+        reached = cumulative
+    return (*slices, UsageSlice(amount - reached))
+
+
+def policy_of(commit: Commit) -> RolloverPolicy:
+    """The rollover policy that a commit states."""
+    return RolloverPolicy(
+        commit.rollover_fraction, commit.rollover_cap, commit.rollover_max_times
+    )
+
+
+def has_successor(state: ChainState, quarter: Quarter) -> bool:
+    """Whether a renewal begins where this quarter ends."""
+    follower = state.quarter_at(quarter.position + 1)
+    return follower is not None and follower.commit_id != quarter.commit_id
+
+
+def continues(state: ChainState, quarter: Quarter) -> bool | None:
+    """Whether a quarter follows this one; None where its close decides (an unlimited tail)."""
+    commit = state.commit_of(quarter)
+    if has_successor(state, quarter):
+        return True
+    if commit.quarter_count is None:
+        return commit.cut_at is None or quarter.ends_at < commit.cut_at
+    if quarter.index < commit.quarter_count:
+        return True
+    limit = commit.tail_quarters
+    if commit.end_of_term in (EndOfTerm.EXPIRE, EndOfTerm.REFUND) and limit is None:
+        limit = 0
+    if limit is not None and quarter.index >= commit.quarter_count + limit:
+        return False
+    return None if quarter.is_tail else True
+
+
+def settlement_of(state: ChainState, quarter: Quarter) -> Settlement:
+    """What becomes of the quarter's leftover when it closes."""
+    if continues(state, quarter) is False:
+        refunds = state.commit_of(quarter).end_of_term == EndOfTerm.REFUND
+        return Settlement.REFUND if refunds else Settlement.EXPIRE
+    return Settlement.ROLL
+
+
+def chain_grant(grant: Grant) -> ChainGrant:
+    """A stored grant as the pure chain sees it."""
+    return ChainGrant(
+        ref=grant.ref,
+        kind=GrantKind(grant.kind),
+        amount=grant.amount,
+        created=grant.pk,
+        expires_at=grant.expires_at,
+        rolls=grant.rolls,
+        rolls_whole=grant.rolls_whole,
+        paid=grant.paid,
+    )
+
+
+def quarter_inputs(
+    state: ChainState,
+    usage: Mapping[int, tuple[UsageSlice, ...]],
+    *,
+    close_position: int = 0,
+    extra: Mapping[int, Sequence[ChainGrant]] | None = None,
+) -> tuple[QuarterInput, ...]:
+    """The chain's inputs with `usage` by position. Posted quarters are closed, and so are those up
+    to `close_position`, behind which the chain is cut off."""
+    inputs = []
+    for quarter in state.quarters:
+        if close_position and quarter.position > close_position:
+            break
+        grants = [chain_grant(grant) for grant in state.issued[quarter.position]]
+        grants += (extra or {}).get(quarter.position, ())
+        inputs.append(
+            QuarterInput(
+                index=quarter.position,
+                grants=tuple(grants),
+                usage=usage[quarter.position],
+                policy=policy_of(state.commit_of(quarter)),
+                settlement=settlement_of(state, quarter),
+                closed=quarter.state == QuarterState.POSTED
+                or quarter.position <= close_position,
+            )
+        )
+    return tuple(inputs)
+
+
+def booked_slices(quarter: Quarter) -> tuple[UsageSlice, ...]:
+    """The usage of a quarter as the journal has it."""
+    return tuple(
+        UsageSlice(Decimal(amount), datetime.fromisoformat(until) if until else None)
+        for until, amount in quarter.booked_usage
+    ) or (UsageSlice(ZERO),)
+
+
+def unbilled_overage(quarters: Iterable[Quarter]) -> Decimal:
+    """Exact overage of posted quarters that no invoice has billed, as booked."""
+    return sum(
+        (
+            q.booked_overage + q.overage_given_back - from_cents(q.overage_billed_cents)
+            for q in quarters
+            if q.state == QuarterState.POSTED
+        ),
+        ZERO,
+    )
+
+
+def pending_give_back(state: ChainState, figures: Sequence[QuarterFigures]) -> Decimal:
+    """Overage already invoiced that these figures take back from posted quarters."""
+    posted = [quarter for quarter in state.quarters if quarter.state == QuarterState.POSTED]
+    reduction = sum(
+        (quarter.booked_overage - figures[quarter.position - 1].overage for quarter in posted), ZERO
+    )
+    return give_back(reduction=reduction, unbilled=unbilled_overage(posted))
+
+
+def live_figures(state: ChainState) -> list[QuarterFigures]:
+    """The chain's figures with every event accepted so far: what anyone is shown."""
+    figures = run_chain(quarter_inputs(state, state.live))
+    back = pending_give_back(state, figures)
+    current = state.open_quarter
+    if not back or current is None:
+        return figures
+    grant = given_back_grant(GIVEN_BACK_REF, back)
+    return run_chain(quarter_inputs(state, state.live, extra={current.position: [grant]}))
+
+
+def given_back_grant(ref: str, amount: Decimal) -> ChainGrant:
+    """Overage given back, as a grant: exact, and rolling whole."""
+    return ChainGrant(
+        ref=ref,
+        kind=GrantKind.CREDIT,
+        amount=amount,
+        created=2**62,
+        rolls_whole=True,
+        paid=True,
+    )

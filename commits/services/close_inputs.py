@@ -1,0 +1,206 @@
+"""What a close depends on, gathered from the books into the pure plan's inputs.
+
+Usage comes live, or frozen from an approved plan; everything else is always as it is now, so that
+comparing digests tells whether anything but usage has changed since the approval.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+
+from billing.domain.money import CENT, from_cents, plain, to_cents
+from commits.domain.chain import GrantKind, UsageSlice, run_chain
+from commits.domain.close import (
+    BillKind,
+    CloseInputs,
+    ClosePlan,
+    EarlierQuarter,
+    GrantToInvoice,
+    UsageGroup,
+)
+from commits.models import Quarter, QuarterState
+from commits.services.chains import (
+    GIVEN_BACK_REF,
+    ChainState,
+    continues,
+    given_back_grant,
+    pending_give_back,
+    quarter_inputs,
+)
+from commits.services.invoicing import stripe_minimum_cents
+from metering.services import totals
+
+
+def close_inputs(
+    state: ChainState,
+    quarter: Quarter,
+    *,
+    frozen: CloseInputs | None = None,
+    preview: bool = False,
+) -> CloseInputs:
+    """The inputs of the close of one quarter. With `frozen`, its usage instead of the live one.
+
+    A `preview` may be of any unposted quarter: those before it are taken to close as they stand.
+    """
+    usage: Mapping[int, tuple[UsageSlice, ...]] = state.live
+    if frozen is not None:
+        usage = {item.index: item.usage for item in frozen.quarters}
+        groups, late = frozen.groups, {item.position: item.late_groups for item in frozen.earlier}
+    else:
+        groups = usage_groups(quarter)
+        late = _late_groups(state, quarter)
+    return CloseInputs(
+        quarters=quarter_inputs(
+            state,
+            usage,
+            close_position=quarter.position,
+            extra=_pending_credit(state, usage) if preview else None,
+        ),
+        groups=groups,
+        earlier=_earlier(state, quarter, late, usage),
+        to_invoice=_to_invoice(state, quarter),
+        minimum_cents=stripe_minimum_cents(),
+        continues=continues(state, quarter),
+        already_billed_cents=quarter.overage_billed_cents,
+    )
+
+
+def usage_groups(quarter: Quarter) -> tuple[UsageGroup, ...]:
+    """The rated usage of a quarter by model, mode, meter and rate, sorted."""
+    found = totals.period_totals(period_ids=[quarter.usage_period_id])
+    return tuple(
+        sorted(
+            UsageGroup(g.model, g.mode, g.meter, g.rate, int(g.quantity))
+            for g in found.get(quarter.usage_period_id, [])
+            if g.quantity
+        )
+    )
+
+
+def groups_as_json(groups: tuple[UsageGroup, ...]) -> list[list[str]]:
+    """Usage groups as a quarter remembers them once they have been billed."""
+    return [[g.model, g.mode, g.meter, str(g.rate), str(g.quantity)] for g in groups]
+
+
+def _late_groups(state: ChainState, quarter: Quarter) -> dict[int, tuple[UsageGroup, ...]]:
+    """Per earlier quarter with overage to bill: what its usage groups have gained since."""
+    late = {}
+    for before in state.quarters[: quarter.position - 1]:
+        unbilled = (
+            before.booked_overage
+            + before.overage_given_back
+            - from_cents(before.overage_billed_cents)
+        )
+        if before.state != QuarterState.POSTED or unbilled < CENT:
+            continue
+        known = {tuple(row[:4]): int(row[4]) for row in before.billed_groups}
+        gained = [
+            UsageGroup(
+                g.model,
+                g.mode,
+                g.meter,
+                g.rate,
+                g.quantity - known.get((g.model, g.mode, g.meter, str(g.rate)), 0),
+            )
+            for g in usage_groups(before)
+        ]
+        late[before.position] = tuple(g for g in gained if g.quantity > 0)
+    return late
+
+
+def _earlier(
+    state: ChainState,
+    quarter: Quarter,
+    late: Mapping[int, tuple[UsageGroup, ...]],
+    usage: Mapping[int, tuple[UsageSlice, ...]],
+) -> tuple[EarlierQuarter, ...]:
+    before = state.quarters[: quarter.position - 1]
+    unposted = [item for item in before if item.state != QuarterState.POSTED]
+    billed_by_then: dict[int, int] = {}
+    if unposted:
+        # Only in a preview: an earlier quarter will have billed its overage at its own close.
+        chain = run_chain(quarter_inputs(state, usage, close_position=quarter.position))
+        billed_by_then = {q.position: to_cents(chain[q.position - 1].overage) for q in unposted}
+    return tuple(
+        EarlierQuarter(
+            position=item.position,
+            overage_given_back=item.overage_given_back,
+            overage_billed_cents=billed_by_then.get(item.position, item.overage_billed_cents),
+            late_groups=late.get(item.position, ()),
+        )
+        for item in before
+    )
+
+
+def _pending_credit(
+    state: ChainState, usage: Mapping[int, tuple[UsageSlice, ...]]
+) -> dict[int, list[Any]] | None:
+    """Overage that late usage takes back but that no booking has given back yet."""
+    current = state.open_quarter
+    back = pending_give_back(state, run_chain(quarter_inputs(state, usage)))
+    if not back or current is None:
+        return None
+    return {current.position: [given_back_grant(GIVEN_BACK_REF, back)]}
+
+
+def _to_invoice(state: ChainState, quarter: Quarter) -> tuple[GrantToInvoice, ...]:
+    """Instalments through the next quarter, and true-ups through this one, not invoiced yet.
+
+    An instalment of another commit of the chain is billed by that commit's own activation.
+    """
+    found = []
+    for item in state.quarters[: quarter.position + 1]:
+        for grant in state.issued[item.position]:
+            kind = {GrantKind.INSTALMENT: BillKind.INSTALMENT, GrantKind.TRUE_UP: BillKind.TRUE_UP}
+            bill = kind.get(GrantKind(grant.kind))
+            ahead = item.position > quarter.position
+            if bill is None or grant.invoice_id or (ahead and bill is not BillKind.INSTALMENT):
+                continue
+            if item.commit_id == quarter.commit_id or not ahead:
+                found.append(
+                    GrantToInvoice(bill, item.position, grant.ref, to_cents(grant.amount))
+                )
+    return tuple(found)
+
+
+def inputs_from_json(canonical: str) -> CloseInputs:
+    """The inputs that a stored close was planned from."""
+    return msgspec.json.decode(canonical, type=CloseInputs)
+
+
+def plan_as_json(plan: ClosePlan) -> dict[str, Any]:
+    """A plan for people and for the API: twelve-decimal strings and whole cents."""
+    figures = plan.figures
+    return {
+        "granted": plain(figures.granted),
+        "rolled_in": plain(figures.rolled_in),
+        "used": plain(figures.used),
+        "drawn": plain(figures.drawn),
+        "overage": plain(figures.overage),
+        "rolled_out": plain(figures.rolled_out),
+        "breakage": plain(figures.breakage),
+        "overage_cents": plan.overage_cents,
+        "total_cents": plan.total_cents,
+        "carried_cents": plan.carried_cents,
+        "ends": plan.ends,
+        "residue": plain(plan.residue),
+        "grants": [
+            {
+                "ref": item.grant.ref,
+                "kind": item.grant.kind.value,
+                "amount": plain(item.grant.amount),
+                "drawn": plain(item.drawn),
+                "rolled_out": plain(item.rolled_out),
+                "breakage": plain(item.broken),
+            }
+            for item in figures.grants
+        ],
+        "lines": [
+            json.loads(json.dumps(asdict(line), default=str)) for line in plan.lines
+        ],
+    }
+
+

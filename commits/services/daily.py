@@ -1,0 +1,169 @@
+"""What happens by itself: the daily jobs, each run once per due instant, and the sandbox jump.
+
+The daily jobs fall due at every midnight UTC and run with `now` = their own due instant, however
+late they are run; a jump of the sandbox clock runs each skipped day in order, the same effect as
+waiting. A `JobRun` row marks a day as done after everything in it is done, so a process that dies
+half-way leaves the day to be run again; every job is idempotent.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import psycopg
+from django.db import connection, transaction
+from django.db.models import F
+
+from billing.domain.errors import Conflict
+from billing.models import Customer, JobRun
+from billing.services import clock, invoice_push
+from commits.models import Commit, CommitState, QuarterState
+from commits.services.balances import tail_may_need_quarter
+from commits.services.books import sync_books
+from commits.services.chains import load_chains
+from commits.services.closes import run_closes
+from commits.services.signing import open_quarter
+
+DAILY = "daily"
+DAY = timedelta(days=1)
+# One runner at a time: an arbitrary number that nothing else in this project locks.
+RUNNER_LOCK = 7_315_002
+CHUNK = 100
+
+
+def draw_down(*, now: datetime) -> int:
+    """Book usage that the journal does not hold yet, for every chain that has any. Idempotent."""
+    posted = 0
+    origins = stale_origins()
+    for start in range(0, len(origins), CHUNK):
+        posted += sync_books(origin_ids=origins[start : start + CHUNK], now=now)
+    return posted
+
+
+def stale_origins() -> list[UUID]:
+    """Chains with a quarter to book into whose customer has had events since the last booking."""
+    return list(
+        Commit.objects.filter(
+            origin=F("pk"),
+            chain__quarters__state__in=[QuarterState.OPEN, QuarterState.PLANNED],
+            customer__usage_state__ingest_seq__gt=F("booked_seq"),
+        )
+        .order_by("pk")
+        .values_list("pk", flat=True)
+        .distinct()
+    )
+
+
+def open_next_quarters(*, now: datetime) -> int:
+    """Open the next quarter of tails and of uncommitted customers, a day before it begins."""
+    candidates = (
+        Commit.objects.filter(state=CommitState.ACTIVE)
+        .exclude(quarters__ends_at__gt=now + DAY)
+        .order_by("pk")
+        .values_list("origin", flat=True)
+        .distinct()
+    )
+    opened = 0
+    for origin_id in candidates:
+        with transaction.atomic():
+            state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
+            while last := tail_may_need_quarter(state=state, now=now, ahead=DAY):
+                commit = state.commit_of(last)
+                if commit.state != CommitState.ACTIVE:
+                    break
+                open_quarter(commit=commit, index=last.index + 1, now=now)
+                opened += 1
+                state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
+    return opened
+
+
+def run_daily(*, now: datetime) -> None:
+    """One day's jobs: next quarters, drawdown, closes, and then, outside of them, Stripe."""
+    open_next_quarters(now=now)
+    draw_down(now=now)
+    run_closes(as_of=now, now=now)
+    invoice_push.push_due_invoices(now=now)
+
+
+def run_due_jobs(*, now: datetime) -> int:
+    """Run every day's jobs that fell due up to `now` and are not done. Returns days run."""
+    with only_runner() as alone:
+        return _run_days(now) if alone else 0
+
+
+def _run_days(now: datetime) -> int:
+    days = 0
+    for due in _due_days(now):
+        run_daily(now=due)
+        JobRun.objects.update_or_create(
+            job=DAILY, due_at=due, defaults={"finished_at": clock.now()}
+        )
+        days += 1
+    return days
+
+
+def _due_days(now: datetime) -> Iterator[datetime]:
+    latest = midnight(now)
+    done = JobRun.objects.filter(job=DAILY, finished_at__isnull=False).order_by("-due_at").first()
+    due = done.due_at + DAY if done else latest
+    while due <= latest:
+        yield due
+        due += DAY
+
+
+def midnight(instant: datetime) -> datetime:
+    """The last midnight UTC not after an instant: when the daily jobs fall due."""
+    return instant.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def jump(*, to: datetime, real_now: datetime) -> datetime:
+    """Set the sandbox clock, and run what falls due on the way, day by day.
+
+    The clock shows each due instant while that day's jobs run. Without customers it may be set
+    anywhere; the days before are then nobody's. Returns the service's new time.
+    Raises Conflict `clock_goes_back`, `jobs_running`.
+    """
+    with only_runner(wait=True) as alone:
+        if not alone:
+            raise Conflict("jobs_running", "the daily jobs are running; try again")
+        if not Customer.objects.exists():
+            clock.set_sandbox_clock(to=to, real_now=real_now)
+            JobRun.objects.filter(job=DAILY).delete()
+            JobRun.objects.create(job=DAILY, due_at=midnight(to), finished_at=to)
+            return to
+        if to < clock.now():
+            raise Conflict("clock_goes_back", "the clock does not go back once there are customers")
+        for due in _due_days(to):
+            if due > clock.now():
+                clock.set_sandbox_clock(to=due, real_now=datetime.now(UTC))
+            run_daily(now=due)
+            JobRun.objects.update_or_create(job=DAILY, due_at=due, defaults={"finished_at": due})
+        if to > clock.now():
+            clock.set_sandbox_clock(to=to, real_now=datetime.now(UTC))
+        draw_down(now=to)
+    return to
+
+
+@contextmanager
+def only_runner(*, wait: bool = False) -> Iterator[bool]:
+    """Whether this process is the only one to run daily jobs; the server drops the lock with us.
+
+    A session lock on a connection of its own: it spans many database transactions and Stripe
+    calls, and must not outlive a killed process or leak through a connection pool.
+    """
+    parameters = connection.get_connection_params()
+    for pooled in ("pool", "server_side_binding", "prepare_threshold", "cursor_factory", "context"):
+        parameters.pop(pooled, None)
+    with psycopg.connect(**parameters, autocommit=True) as lock:
+        if wait:
+            lock.execute("SET lock_timeout = '60s'")
+            try:
+                lock.execute("SELECT pg_advisory_lock(%s)", [RUNNER_LOCK])
+            except psycopg.errors.LockNotAvailable:
+                yield False
+                return
+            yield True
+            return
+        row = lock.execute("SELECT pg_try_advisory_lock(%s)", [RUNNER_LOCK]).fetchone()
+        yield bool(row and row[0])

@@ -1,0 +1,216 @@
+"""Posting an approved close: journal entries, the next quarter's money, the draft invoice.
+
+Everything here happens inside the caller's database transaction, under the chain's locks.
+"""
+
+from datetime import UTC, datetime
+
+from billing.domain.journal import (
+    Entry,
+    EntryCode,
+    Scope,
+    breakage_moves,
+    postings_of,
+    residue_moves,
+    rollover_moves,
+    usage_moves,
+)
+from billing.domain.money import ZERO
+from billing.models import Occasion
+from billing.services import audit, invoices, ledger
+from commits.domain.chain import run_chain
+from commits.domain.close import BillKind, CloseInputs, ClosePlan, UsageGroup, plan_close
+from commits.models import BookedDay, Close, CloseState, CommitState, Grant, Quarter, QuarterState
+from commits.services.books import QUARTER_FIELDS, record_booked, usage_as_json
+from commits.services.chains import ChainState, load_chains, quarter_inputs
+from commits.services.close_inputs import groups_as_json
+from commits.services.grants import project_grants
+from commits.services.invoicing import line_drafts
+from commits.services.signing import invoice_id, open_quarter
+from metering.services import rate_cards
+
+
+def post_chain(
+    state: ChainState, close: Close, inputs: CloseInputs, now: datetime
+) -> ChainState:
+    """Post one approved close. Returns the chain as it stands afterwards, reloaded."""
+    quarter = state.quarters[inputs.quarters[-1].index - 1]
+    plan = plan_close(inputs)
+    follower = _follower(state, quarter, plan, now)
+    entries = _close_entries(state, quarter, follower, plan, now)
+    _draft_close_invoice(state, quarter, plan, now)
+    _remember_billed(state, quarter, inputs, plan)
+    record_booked(quarter, plan.figures)
+    quarter.booked_usage = usage_as_json(inputs.quarters[-1].usage)
+    quarter.state, quarter.posted_at = QuarterState.POSTED, now
+    quarter.save()
+    if follower is not None:
+        follower.booked_rolled_in = plan.figures.rolled_out
+        follower.save(update_fields=QUARTER_FIELDS)
+    if plan.ends:
+        entries += _end(state, quarter, plan, now)
+    ledger.post_entries(entries=entries, now=now)
+    close.state, close.posted_at = CloseState.POSTED, now
+    close.save(update_fields=["state", "posted_at"])
+    commit = state.commit_of(quarter)
+    audit.record(
+        at=now,
+        actor_name=close.approved_by,
+        action="post",
+        object_type="close",
+        object_ref=f"{commit.pk}/{quarter.index}",
+        customer_key=commit.customer.key,
+        details={"digest": close.digest, "total_cents": plan.total_cents},
+    )
+    after = load_chains(origin_ids=[state.origin.pk], lock=True)[state.origin.pk]
+    _save_grants(after, inputs, now)
+    return after
+
+
+def _save_grants(state: ChainState, inputs: CloseInputs, now: datetime) -> None:
+    """Write what the close did to each grant, and the rollover grants of the next quarter."""
+    usage = {item.index: item.usage for item in inputs.quarters}
+    usage = {q.position: usage.get(q.position, state.live[q.position]) for q in state.quarters}
+    figures = run_chain(quarter_inputs(state, usage))[: len(inputs.quarters)]
+    changed = project_grants(state, figures, now)
+    Grant.objects.bulk_update(
+        [grant for grant in changed if grant.pk], ["amount", "drawn", "rolled_out", "broken"]
+    )
+
+
+def _follower(
+    state: ChainState, quarter: Quarter, plan: ClosePlan, now: datetime
+) -> Quarter | None:
+    """The quarter that receives the rollover; a tail's next quarter is opened where it is not."""
+    if plan.ends:
+        return None
+    follower = state.quarter_at(quarter.position + 1)
+    if follower is None:
+        commit = state.commit_of(quarter)
+        follower = open_quarter(commit=commit, index=quarter.index + 1, now=now)
+    return follower
+
+
+def _close_entries(
+    state: ChainState,
+    quarter: Quarter,
+    follower: Quarter | None,
+    plan: ClosePlan,
+    now: datetime,
+) -> list[Entry]:
+    commit = state.commit_of(quarter)
+    scope = Scope(commit.customer_id, commit.pk)
+    figures = plan.figures
+    on = ledger.first_open_date(not_before=now.astimezone(UTC).date())
+    kinds = []
+    if follower is not None and figures.rolled_out:
+        target = Scope(commit.customer_id, follower.commit_id)
+        moves = rollover_moves(quarter.index, follower.index, figures.rolled_out)
+        postings = (*postings_of(scope, moves[0]), *postings_of(target, moves[1]))
+        kinds.append((EntryCode.ROLLOVER, postings, f"rollover to Q{follower.index}"))
+    if figures.breakage_paid:
+        postings = postings_of(scope, *breakage_moves(quarter.index, figures.breakage_paid, ZERO))
+        kinds.append((EntryCode.BREAKAGE, postings, "unused money expired"))
+    if figures.breakage_credit:
+        postings = postings_of(scope, *breakage_moves(quarter.index, ZERO, figures.breakage_credit))
+        kinds.append((EntryCode.CREDIT_EXPIRED, postings, "unused credit expired"))
+    if plan.residue:
+        postings = postings_of(scope, *residue_moves(plan.residue))
+        kinds.append((EntryCode.RESIDUE, postings, "what rounding left when the commit ended"))
+    return [
+        Entry(
+            key=f"{code}/{commit.pk}/{quarter.index}",
+            code=code,
+            scope=scope,
+            accounting_date=on,
+            postings=postings,
+            quarter_index=quarter.index,
+            description=words,
+            evidence={"quarter": quarter.index},
+        )
+        for code, postings, words in kinds
+    ]
+
+
+def _draft_close_invoice(
+    state: ChainState, quarter: Quarter, plan: ClosePlan, now: datetime
+) -> None:
+    if not plan.lines:
+        return
+    commit = state.commit_of(quarter)
+    invoice = invoices.draft_invoice(
+        id=invoice_id(commit.pk, Occasion.CLOSE, str(quarter.index)),
+        customer=commit.customer,
+        commit_id=commit.pk,
+        occasion=Occasion.CLOSE,
+        occasion_ref=str(quarter.index),
+        revision=1,
+        lines=line_drafts(state, plan.lines),
+        now=now,
+    )
+    quarter.invoice = invoice
+    billed = [line.ref for line in plan.lines if line.ref]
+    Grant.objects.filter(quarter__in=state.quarters, ref__in=billed).exclude(
+        kind="rollover"
+    ).update(invoice=invoice)
+
+
+def _remember_billed(
+    state: ChainState, quarter: Quarter, inputs: CloseInputs, plan: ClosePlan
+) -> None:
+    """Count the overage cents billed per quarter, and remember which usage they were for."""
+    cents: dict[int, int] = {}
+    for line in plan.lines:
+        if line.kind in (BillKind.OVERAGE, BillKind.LATE_USAGE):
+            cents[line.position] = cents.get(line.position, 0) + line.cents
+    late = {item.position: item.late_groups for item in inputs.earlier if item.late_groups}
+    for position in {*cents, *late, quarter.position}:
+        billed = state.quarters[position - 1]
+        billed.overage_billed_cents += cents.get(position, 0)
+        if position == quarter.position:
+            billed.billed_groups = groups_as_json(inputs.groups)
+        elif plan.lines:
+            billed.billed_groups = _with_late(billed.billed_groups, late.get(position, ()))
+        if position != quarter.position:
+            billed.save(update_fields=["overage_billed_cents", "billed_groups"])
+
+
+def _with_late(known: list[list[str]], late: tuple[UsageGroup, ...]) -> list[list[str]]:
+    merged = {tuple(row[:4]): int(row[4]) for row in known}
+    for row in groups_as_json(late):
+        merged[tuple(row[:4])] = merged.get(tuple(row[:4]), 0) + int(row[4])
+    return [[*key, str(quantity)] for key, quantity in sorted(merged.items())]
+
+
+def _end(state: ChainState, quarter: Quarter, plan: ClosePlan, now: datetime) -> list[Entry]:
+    """The commit ends with this quarter: a next tail quarter that was opened ahead goes away."""
+    commit = state.commit_of(quarter)
+    commit.state, commit.ended_at = CommitState.ENDED, quarter.ends_at
+    type(commit).objects.filter(pk=commit.pk).update(state=commit.state, ended_at=commit.ended_at)
+    entries = []
+    for ahead in state.quarters[quarter.position :]:
+        if ahead.booked_overage:
+            # It had no money, so all of its usage was accrued as overage: taken back.
+            entries.append(_take_back(state, ahead, now))
+        BookedDay.objects.filter(quarter=ahead).delete()
+        ahead.grants.all().delete()
+        period_id = ahead.usage_period_id
+        ahead.delete()
+        rate_cards.drop_period(period_id=period_id, now=now)
+    return entries
+
+
+def _take_back(state: ChainState, ahead: Quarter, now: datetime) -> Entry:
+    commit = state.commit_of(ahead)
+    scope = Scope(commit.customer_id, commit.pk)
+    return Entry(
+        key=f"usage/{state.origin.pk}/unopened/{ahead.position}",
+        code=EntryCode.USAGE_REVERSED,
+        scope=scope,
+        accounting_date=ledger.first_open_date(not_before=now.astimezone(UTC).date()),
+        postings=postings_of(
+            scope, *usage_moves(ahead.index, -ahead.booked_drawn, -ahead.booked_overage)
+        ),
+        quarter_index=ahead.index,
+        description="the commit ended before this quarter: its usage is unrated again",
+    )

@@ -1,0 +1,210 @@
+"""The proof of the promises: every booked figure re-derived from grants, usage and postings.
+
+Together with metering's proof (rollups from events) and billing's (balances from postings) this is
+what `check_ledger` runs. Problems are sentences; an empty list means that the books agree.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from django.db.models import Sum
+
+from billing.domain.journal import AccountCode
+from billing.domain.money import ZERO, from_cents
+from billing.models import InvoiceLine, LedgerAccount
+from commits.domain.chain import GrantKind, QuarterFigures, run_chain
+from commits.models import BookedDay, Commit, Grant, Quarter, QuarterState
+from commits.services.books import booked_view
+from commits.services.chains import ChainState, load_chains, quarter_inputs
+from metering.services import totals
+
+CHUNK = 200
+Accounts = dict[tuple[str, UUID | None, int | None], Decimal]
+
+
+def commit_problems() -> list[str]:
+    """All that is wrong between the chains, their booked figures and the journal."""
+    origins = list(
+        Commit.objects.filter(quarters__isnull=False)
+        .order_by("pk")
+        .values_list("origin", flat=True)
+        .distinct()
+    )
+    problems: list[str] = []
+    for start in range(0, len(origins), CHUNK):
+        states = load_chains(origin_ids=origins[start : start + CHUNK])
+        accounts = _accounts([pk for state in states.values() for pk in state.commits])
+        for state in states.values():
+            problems += chain_problems(state, accounts)
+    return problems
+
+
+def _accounts(commit_ids: Iterable[UUID]) -> Accounts:
+    found = LedgerAccount.objects.filter(commit_id__in=list(commit_ids))
+    return {(a.code, a.commit_id, a.quarter_index): a.balance for a in found}
+
+
+def chain_problems(state: ChainState, accounts: Accounts) -> list[str]:
+    """Problems of one chain."""
+    figures = run_chain(quarter_inputs(state, booked_view(state)))
+    problems = []
+    for quarter, item in zip(state.quarters, figures, strict=True):
+        problems += _quarter_problems(state, quarter, item, accounts)
+    problems += _usage_problems(state)
+    problems += _commit_account_problems(state, figures, accounts)
+    problems += _billing_problems(state)
+    return [f"{state.origin.customer.key}: {problem}" for problem in problems]
+
+
+def _quarter_problems(
+    state: ChainState, quarter: Quarter, figures: QuarterFigures, accounts: Accounts
+) -> list[str]:
+    """Booked figures are the chain's, grants say the same, deferred revenue is what they leave."""
+    name = f"commit {quarter.commit_id} Q{quarter.index}"
+    pairs = {
+        "drawn": (quarter.booked_drawn, figures.drawn),
+        "overage": (quarter.booked_overage, figures.overage),
+        "rolled in": (quarter.booked_rolled_in, figures.rolled_in),
+        "rolled out": (quarter.booked_rolled_out, figures.rolled_out),
+        "breakage": (
+            quarter.booked_breakage_paid + quarter.booked_breakage_credit,
+            figures.breakage,
+        ),
+    }
+    problems = [
+        f"{name}: {what} is booked as {booked}, the chain says {right}"
+        for what, (booked, right) in pairs.items()
+        if booked != right
+    ]
+    stored = {
+        grant.ref: grant for grant in (*state.issued[quarter.position], *state.rollovers[quarter.position])
+    }
+    remaining = invoiced_not = ZERO
+    for item in figures.grants:
+        remaining += item.remaining
+        row = stored.pop(item.grant.ref, None)
+        if row is None:
+            problems.append(f"{name}: grant {item.grant.ref} is not stored")
+        elif (row.amount, row.drawn, row.rolled_out, row.broken) != (
+            item.grant.amount,
+            item.drawn,
+            item.rolled_out,
+            item.broken,
+        ):
+            problems.append(f"{name}: grant {row.ref} does not say what the chain says")
+    problems += [f"{name}: grant {ref} has no source" for ref, row in stored.items() if row.amount]
+    for grant in state.issued[quarter.position]:
+        if grant.kind in (GrantKind.INSTALMENT, GrantKind.TRUE_UP) and not _is_issued(grant):
+            invoiced_not += grant.amount
+    if figures.settlement == "refund":
+        return problems
+    deferred = -accounts.get(
+        (AccountCode.DEFERRED_REVENUE, quarter.commit_id, quarter.index), ZERO
+    )
+    if deferred != remaining - invoiced_not:
+        problems.append(
+            f"{name}: deferred revenue is {deferred}, but {remaining} of its grants remain "
+            f"and {invoiced_not} are not invoiced"
+        )
+    return problems
+
+
+def _is_issued(grant: Grant) -> bool:
+    """Whether the invoice that bills a grant has been booked (and not been voided since)."""
+    if grant.invoice_id is None:
+        return False
+    first = grant.invoice
+    if first is None:
+        return False
+    revisions = type(first).objects.filter(
+        commit_id=first.commit_id, occasion=first.occasion, occasion_ref=first.occasion_ref
+    )
+    return revisions.exclude(state__in=["draft", "void"]).exists()
+
+
+def _usage_problems(state: ChainState) -> list[str]:
+    """What is booked by day is what is booked in all, and no booking is ahead of metering."""
+    problems = []
+    ids = [quarter.pk for quarter in state.quarters]
+    booked: dict[int, dict[date, Decimal]] = defaultdict(dict)
+    for row in BookedDay.objects.filter(quarter__in=ids):
+        booked[row.quarter_id][row.day] = row.amount
+    live = totals.day_amounts(period_ids=[q.usage_period_id for q in state.quarters])
+    up_to_date = state.origin.booked_seq == _ingest_seq(state)
+    for quarter in state.quarters:
+        days = booked[quarter.pk]
+        in_all = quarter.booked_drawn + quarter.booked_overage
+        name = f"commit {quarter.commit_id} Q{quarter.index}"
+        if quarter.state == QuarterState.POSTED:
+            continue
+        if sum(days.values(), ZERO) != in_all:
+            problems.append(f"{name}: booked by day and booked in all differ")
+        now = {day: amount for day, amount in live.get(quarter.usage_period_id, {}).items() if amount}
+        before = {day: amount for day, amount in days.items() if amount}
+        if up_to_date and quarter.state != QuarterState.APPROVED and now != before:
+            problems.append(f"{name}: usage by day is not what the journal has booked")
+    return problems
+
+
+def _ingest_seq(state: ChainState) -> int:
+    usage_state = getattr(state.origin.customer, "usage_state", None)
+    return usage_state.ingest_seq if usage_state else 0
+
+
+def _commit_account_problems(
+    state: ChainState, figures: list[QuarterFigures], accounts: Accounts
+) -> list[str]:
+    """Revenue and receivables per chain: drawn, overage and breakage are where they belong."""
+
+    def total(code: AccountCode) -> Decimal:
+        return sum((accounts.get((code, pk, None), ZERO) for pk in state.commits), ZERO)
+
+    drawn = sum((item.drawn for item in figures), ZERO)
+    overage = sum((item.overage for item in figures), ZERO)
+    broken = sum((item.breakage_paid for item in figures), ZERO)
+    given_back = sum((quarter.overage_given_back for quarter in state.quarters), ZERO)
+    billed = _issued_overage(state)
+    expected = {
+        AccountCode.USAGE_REVENUE: -drawn,
+        AccountCode.OVERAGE_REVENUE: -overage,
+        AccountCode.BREAKAGE_REVENUE: -broken,
+        AccountCode.UNBILLED_RECEIVABLE: overage + given_back - billed - total(AccountCode.ROUNDING),
+    }
+    return [
+        f"commits {', '.join(map(str, state.commits))}: {code} is {total(code)}, expected {right}"
+        for code, right in expected.items()
+        if total(code) != right
+    ]
+
+
+def _issued_overage(state: ChainState) -> Decimal:
+    """Overage dollars on invoices that are booked: void ones took theirs back."""
+    cents = (
+        InvoiceLine.objects.filter(
+            invoice__commit_id__in=list(state.commits), kind__in=["overage", "late_usage"]
+        )
+        .exclude(invoice__state__in=["draft", "void"])
+        .aggregate(total=Sum("amount_cents"))["total"]
+    )
+    return from_cents(int(cents or 0))
+
+
+def _billing_problems(state: ChainState) -> list[str]:
+    """Overage cents that quarters count as billed are the cents on the first revisions' lines."""
+    lines: dict[tuple[UUID, int], int] = defaultdict(int)
+    found = InvoiceLine.objects.filter(
+        invoice__commit_id__in=list(state.commits),
+        invoice__revision=1,
+        kind__in=["overage", "late_usage"],
+    ).values_list("invoice__commit_id", "quarter_index", "amount_cents")
+    for commit_id, index, cents in found:
+        lines[(commit_id, index)] += cents
+    return [
+        f"commit {quarter.commit_id} Q{quarter.index}: {quarter.overage_billed_cents} overage "
+        f"cents are counted as billed, its lines say {lines[(quarter.commit_id, quarter.index)]}"
+        for quarter in state.quarters
+        if quarter.overage_billed_cents != lines[(quarter.commit_id, quarter.index)]
+    ]
