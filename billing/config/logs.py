@@ -90,7 +90,9 @@ def configuration(level: str) -> dict[str, Any]:
             "django": {"handlers": [], "propagate": True, "level": level},
             "django.server": {"handlers": [], "propagate": True, "level": level},
             "gunicorn.error": {"handlers": [], "propagate": True, "level": level},
-            "gunicorn.access": {"handlers": [], "propagate": True, "level": level},
+            # One line a request is the proxy's to write; gunicorn's switch for it is overruled by
+            # a logging configuration.
+            "gunicorn.access": {"handlers": [], "propagate": True, "level": "WARNING"},
             # One line a task, twice, is too much at thousands of tasks an hour.
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
-from billing.config import env, logs
+from billing.config import env, logs, queue
 from billing.config.launcher import files
 
 BASE_DIR = Path(__file__).parents[2]
@@ -123,7 +123,7 @@ LANGUAGE_CODE = "en-us"
 
 # --- The queue: an accelerator, never the truth (billing/config/celery.py) -------------------
 BROKER_SCHEMES = ("pgmq", "amqp", "amqps", "redis", "rediss", "memory")
-CELERY_BROKER_URL = env.url("CELERY_BROKER_URL", "pgmq://", schemes=BROKER_SCHEMES)
+CELERY_BROKER_URL = env.url("CELERY_BROKER_URL", "pgmq://localhost", schemes=BROKER_SCHEMES)
 USES_PGMQ = CELERY_BROKER_URL.startswith("pgmq:")
 CELERY_TASK_SOFT_TIME_LIMIT = env.integer("TASK_SECONDS", 240, least=1)
 CELERY_TASK_TIME_LIMIT = CELERY_TASK_SOFT_TIME_LIMIT + 30
@@ -132,7 +132,7 @@ CELERY_TASK_TIME_LIMIT = CELERY_TASK_SOFT_TIME_LIMIT + 30
 BROKER_VISIBILITY_SECONDS = env.integer("BROKER_VISIBILITY_SECONDS", 600, least=1)
 _transport_options: dict[str, dict[str, Any]] = {
     "pgmq": {
-        "conn_string": DATABASE_URL,
+        "conn_string": queue.broker_conninfo(DATABASE_URL),
         "init_extension": False,  # It is plain SQL here, installed by billing/config/queue.py.
         "visibility_timeout": BROKER_VISIBILITY_SECONDS,
         "wait_time_seconds": 0,  # A long poll of one queue would hold up the others.
@@ -216,7 +216,7 @@ STORAGES = {
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-warnings.filterwarnings("ignore", message="No directory at", module="whitenoise")
+warnings.filterwarnings("ignore", message="No directory at")
 
 # --- Logs -----------------------------------------------------------------------------------
 LOG_LEVEL = env.choice("LOG_LEVEL", "INFO", among=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"))
