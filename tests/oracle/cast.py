@@ -42,6 +42,13 @@ def small(amount: str = "100", quarters: int = 2, **terms: object) -> Commit:
     return level(amount, quarters, **given)
 
 
+def uncommitted(**terms: object) -> Commit:
+    """A customer billed in arrears by month; at 20 % off, so that `spend` fits."""
+    return Commit(**{"key": "U", "customer": "acme", "starts_on": date(2026, 1, 1),
+                     "quarters": None, "discount": Fraction("0.20"), "period_months": 1,
+                     **terms})  # type: ignore[arg-type]
+
+
 def tell(commit: Commit, *told: Happening, until: str) -> World:
     """A world with a commit signed in time, running its jobs every day until an instant."""
     world = World(daily_jobs=True)

@@ -49,6 +49,7 @@ class World:
         self.issue_at_once = issue_at_once
         self.daily_jobs = daily_jobs
         self.job_time = job_time
+        self.quiet = False
 
     def run(self, happenings: Iterable[Happening]) -> list[str]:
         """Apply happenings in the order of their arrival."""
@@ -63,6 +64,7 @@ class World:
             self._run_jobs(before, happening.at)
         self.facts.now = happening.at
         answer = self._apply(happening, before or happening.at)
+        self.quiet = self.quiet and isinstance(happening, Advance)
         if not isinstance(happening, Close | Advance):
             self._give_back()
         if self.issue_at_once:
@@ -75,11 +77,18 @@ class World:
         while due <= until:
             if due > after:
                 self.facts.now = due
-                Job(self.facts, due).run()
+                if not self.quiet or self._any_due(due):
+                    Job(self.facts, due).run()
+                self.quiet = True
                 if self.issue_at_once:
                     finalize_drafts(self.facts.invoices)
             due += timedelta(days=1)
         self.facts.now = until
+
+    def _any_due(self, now: datetime) -> bool:
+        """True where a job has work although nothing happened since the job before."""
+        slots = [open_slot(self.facts, chain) for chain in self.facts.chains]
+        return any(slot and slot.end + slot.commit.grace <= now for slot in slots)
 
     def _give_back(self) -> None:
         """Overage invoiced that the chain takes back becomes a credit in the open quarter."""
