@@ -152,7 +152,7 @@ def trial_balance(
         accounts = LedgerAccount.objects.filter(
             Q() if customer_id is None else Q(customer_id=customer_id)
         )
-        sums = accounts.values_list("code").annotate(total=Sum("balance"))
+        totals = dict(accounts.values_list("code").annotate(total=Sum("balance")))
     else:
         asked = Q()
         if as_of is not None:
@@ -162,8 +162,7 @@ def trial_balance(
         if commit_id is not None:
             asked &= Q(entry__commit_id=commit_id)
         postings = Posting.objects.filter(asked).order_by()
-        sums = postings.values_list("account__code").annotate(total=Sum("amount"))
-    totals = dict(sums)
+        totals = dict(postings.values_list("account__code").annotate(total=Sum("amount")))
     return [
         TrialBalanceRow(code, max(total, ZERO), max(-total, ZERO))
         for code in AccountCode
