@@ -102,10 +102,10 @@ def line_sent(call: Call, invoice: Json, sent: Json, index: int) -> Json:
                 param=f"{param}[invoice_line_item]",
                 code="resource_missing",
             )
-        amount = int(sent.get("amount", found["amount"]))
-        if amount > found["amount"]:
+        part: int = sent["amount"] if "amount" in sent else found["amount"]
+        if part > found["amount"]:
             raise invalid("The amount exceeds that of the line.", param=f"{param}[amount]")
-        line = new_line(amount, sent.get("description", found["description"]), id_, 1)
+        line = new_line(part, sent.get("description", found["description"]), id_, 1)
     line["metadata"] = merge({}, sent.get("metadata", {}))
     return line
 

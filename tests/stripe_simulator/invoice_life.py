@@ -30,7 +30,7 @@ def finalize(call: Call) -> Json:
         raise invalid(
             "This invoice is already finalized, you can't re-finalize a non-draft invoice."
         )
-    auto_advance: bool = call.params.get("auto_advance", invoice["auto_advance"])
+    auto_advance = bool(call.params.get("auto_advance", invoice["auto_advance"]))
     return finalize_draft(call, invoice, auto_advance)
 
 

@@ -1,0 +1,1 @@
+"""Tests of the Stripe simulator, driven through the real `stripe` library over HTTP."""
