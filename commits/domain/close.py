@@ -19,6 +19,8 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+import msgspec
+
 from billing.domain.money import (
     CENT,
     ZERO,
@@ -234,6 +236,11 @@ def digest(inputs: CloseInputs) -> str:
 def canonical(inputs: CloseInputs) -> str:
     """The inputs as JSON: sorted keys, decimals without trailing zeros, instants in ISO 8601."""
     return json.dumps(asdict(inputs), sort_keys=True, separators=(",", ":"), default=_spell)
+
+
+def inputs_from_json(stored: str) -> CloseInputs:
+    """The inputs that `canonical` spelled: the way back, exact."""
+    return msgspec.json.decode(stored, type=CloseInputs)
 
 
 def _spell(value: object) -> str:

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import msgspec
-
 from billing.domain.money import CENT, from_cents, plain, to_cents
 from commits.domain.chain import GrantKind, UsageSlice, run_chain
 from commits.domain.close import (
@@ -164,11 +162,6 @@ def _to_invoice(state: ChainState, quarter: Quarter) -> tuple[GrantToInvoice, ..
                     GrantToInvoice(bill, item.position, grant.ref, to_cents(grant.amount))
                 )
     return tuple(found)
-
-
-def inputs_from_json(canonical: str) -> CloseInputs:
-    """The inputs that a stored close was planned from."""
-    return msgspec.json.decode(canonical, type=CloseInputs)
 
 
 def plan_as_json(plan: ClosePlan) -> dict[str, Any]:

@@ -16,11 +16,11 @@ from django.db.models import F, Min
 from billing.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from billing.domain.money import from_cents
 from billing.services import audit
-from commits.domain.close import ClosePlan, canonical, digest, plan_close
+from commits.domain.close import ClosePlan, canonical, digest, inputs_from_json, plan_close
 from commits.models import Close, CloseState, Commit, CommitState, Quarter, QuarterState
 from commits.services.books import book_chains, write_booking
 from commits.services.chains import ChainState, load_chains
-from commits.services.close_inputs import close_inputs, inputs_from_json, plan_as_json
+from commits.services.close_inputs import close_inputs, plan_as_json
 from commits.services.posting import post_chain
 from metering.services import totals
 
@@ -276,3 +276,10 @@ def _quarter(commit_id: UUID, index: int) -> Quarter:
 def ended(commit: Commit) -> bool:
     """Whether nothing follows any more."""
     return commit.state == CommitState.ENDED
+
+
+def row_of(*, commit_id: UUID, index: int) -> CloseRow:
+    """What the books say of the close of one quarter. Raises NotFound."""
+    quarter = _quarter(commit_id, index)
+    close = quarter.closes.exclude(state=CloseState.WITHDRAWN).first()
+    return CloseRow(quarter, quarter.commit, close, tuple(close.needs_human if close else ()))

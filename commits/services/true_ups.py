@@ -119,10 +119,11 @@ def approve_true_up(*, true_up_id: UUID, actor: str, now: datetime) -> TrueUp:
     Conflict `not_open`, `term_is_over`, NotFound.
     """
     with transaction.atomic(durable=True):
-        return _approve(true_up_id, actor, now)
+        return approve_true_up_in(true_up_id=true_up_id, actor=actor, now=now)
 
 
-def _approve(true_up_id: UUID, actor: str, now: datetime) -> TrueUp:
+def approve_true_up_in(*, true_up_id: UUID, actor: str, now: datetime) -> TrueUp:
+    """`approve_true_up` inside the caller's database transaction (a preview gives it up)."""
     found = TrueUp.objects.filter(pk=true_up_id).select_related("commit").first()
     if found is None:
         raise NotFound("unknown_true_up", f"no true-up {true_up_id}")

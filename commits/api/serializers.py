@@ -1,0 +1,279 @@
+"""What the commit routes accept and answer. Parsing only: no rule of the domain lives here."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from rest_framework import serializers
+
+from billing.api.fields import DollarsField, QuoteField, ShareField, StrictSerializer
+from billing.domain.money import plain
+from commits.domain.policies import EndOfTerm, RolloverPolicy
+from commits.domain.terms import CommitTerms, OverrideTerm
+from commits.models import Commit, TrueUp
+from commits.services.balances import Balance, QuarterView
+from commits.services.closes import CloseRow
+from commits.services.true_ups import TrueUpRequest
+from metering.domain.meters import Mode
+
+
+def instant(value: datetime | None) -> str | None:
+    """An instant as RFC 3339 in UTC."""
+    return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class OverrideSerializer(StrictSerializer):
+    """A fixed price for one (model or sku, mode, meter)."""
+
+    model = serializers.CharField(max_length=200, required=False)
+    sku = serializers.CharField(max_length=200, required=False)
+    mode = serializers.ChoiceField(choices=[mode.value for mode in Mode])
+    meter = serializers.CharField(max_length=64)
+    price = QuoteField()
+    effective_at = serializers.DateTimeField(required=False, allow_null=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("model" in attrs) == ("sku" in attrs):
+            raise serializers.ValidationError("give either model or sku")
+        return attrs
+
+
+class RolloverSerializer(StrictSerializer):
+    fraction = ShareField(required=False)
+    cap = DollarsField(required=False, allow_null=True)
+    max_times = serializers.IntegerField(required=False, allow_null=True)
+
+
+class EndOfTermSerializer(StrictSerializer):
+    kind = serializers.ChoiceField(choices=[kind.value for kind in EndOfTerm])
+    quarters = serializers.IntegerField(required=False, allow_null=True)
+
+
+class AutoApproveSerializer(StrictSerializer):
+    max_overage = DollarsField(required=False, allow_null=True)
+
+
+class InstalmentField(serializers.Field[Any, Any, Any, Any]):
+    """One dollar amount for every quarter, or a list with one for each."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        one = DollarsField()
+        if isinstance(data, list):
+            return [one.run_validation(item) for item in data]
+        return one.run_validation(data)
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class CommitSerializer(StrictSerializer):
+    """The terms of a commit as finance states them."""
+
+    customer = serializers.CharField(max_length=64)
+    starts_on = serializers.DateField()
+    quarters = serializers.IntegerField(allow_null=True, min_value=1, max_value=80)
+    instalment = InstalmentField()
+    discount = ShareField()
+    period_months = serializers.IntegerField(required=False)
+    overrides = OverrideSerializer(many=True, required=False)
+    price_protection = serializers.BooleanField(required=False)
+    grace_hours = serializers.IntegerField(required=False)
+    rollover = RolloverSerializer(required=False, allow_null=True)
+    end_of_term = EndOfTermSerializer(required=False, allow_null=True)
+    auto_approve = AutoApproveSerializer(required=False, allow_null=True)
+
+
+def commit_terms(given: dict[str, Any], timezone: str) -> CommitTerms:
+    """The validated request as terms, with the defaults of a commit."""
+    quarters = given["quarters"]
+    stated = given["instalment"]
+    instalments = stated if isinstance(stated, list) else [stated] * (quarters or 0)
+    if quarters is None and not isinstance(stated, list):
+        instalments = [stated] if stated else []
+    rollover = given.get("rollover") or {}
+    end = given.get("end_of_term") or {}
+    return CommitTerms(
+        customer_key=given["customer"],
+        starts_on=given["starts_on"],
+        quarters=quarters,
+        instalments=tuple(instalments),
+        discount=given["discount"],
+        timezone=timezone,
+        period_months=given.get("period_months", 3),
+        overrides=tuple(_override(item) for item in given.get("overrides", ())),
+        price_protection=given.get("price_protection", True),
+        grace_hours=given.get("grace_hours", 72),
+        rollover=RolloverPolicy(
+            **{key: value for key, value in rollover.items() if value is not None}
+        ),
+        end_of_term=EndOfTerm(end.get("kind", EndOfTerm.TAIL)),
+        tail_quarters=end.get("quarters"),
+        auto_approve_max_overage=(given.get("auto_approve") or {}).get("max_overage"),
+    )
+
+
+def _override(given: dict[str, Any]) -> OverrideTerm:
+    at = given.get("effective_at")
+    return OverrideTerm(
+        model=given.get("model") or given["sku"],
+        mode=given["mode"],
+        meter=given["meter"],
+        price=given["price"],
+        effective_at=at.isoformat() if at else None,
+    )
+
+
+class TrueUpSerializer(StrictSerializer):
+    amount = DollarsField()
+    from_quarter = serializers.IntegerField(required=False, allow_null=True)
+    through_quarter = serializers.IntegerField(required=False, allow_null=True)
+    discount = ShareField(required=False, allow_null=True)
+    effective_at = serializers.DateTimeField(required=False, allow_null=True)
+    bill_now = serializers.BooleanField(required=False)
+
+
+def true_up_request(given: dict[str, Any]) -> TrueUpRequest:
+    """The validated request as the service takes it."""
+    return TrueUpRequest(**given)
+
+
+class ClosesSerializer(StrictSerializer):
+    as_of = serializers.DateTimeField()
+    commit = serializers.UUIDField(required=False, allow_null=True)
+
+
+class ApprovalSerializer(StrictSerializer):
+    digest = serializers.CharField(required=False, allow_null=True, max_length=64)
+
+
+class RejectionSerializer(StrictSerializer):
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=300)
+
+
+class ClockSerializer(StrictSerializer):
+    now = serializers.DateTimeField()
+
+
+def commit_body(commit: Commit) -> dict[str, Any]:
+    """A commit as the API shows it."""
+    return {
+        "id": str(commit.pk),
+        "customer": commit.customer.key,
+        "state": commit.state,
+        "starts_on": commit.starts_on.isoformat(),
+        "quarters": commit.quarter_count,
+        "instalment": [f"{amount:.2f}" for amount in commit.instalments],
+        "discount": str(commit.discount.normalize()) if commit.discount else "0",
+        "timezone": commit.timezone,
+        "period_months": commit.period_months,
+        "overrides": commit.overrides,
+        "price_protection": commit.price_protection,
+        "grace_hours": commit.grace_hours,
+        "rollover": {
+            "fraction": str(commit.rollover_fraction),
+            "cap": None if commit.rollover_cap is None else f"{commit.rollover_cap:.2f}",
+            "max_times": commit.rollover_max_times,
+        },
+        "end_of_term": {"kind": commit.end_of_term, "quarters": commit.tail_quarters},
+        "auto_approve": (
+            None
+            if commit.auto_approve_max_overage is None
+            else {"max_overage": f"{commit.auto_approve_max_overage:.2f}"}
+        ),
+        "created_at": instant(commit.created_at),
+        "activated_at": instant(commit.activated_at),
+    }
+
+
+def balance_body(balance: Balance) -> dict[str, Any]:
+    """A balance as the API shows it."""
+    quarter = balance.quarter
+    return {
+        "customer": balance.customer.key,
+        "as_of": instant(balance.as_of),
+        "commit": str(balance.commit.pk),
+        "quarter": {
+            "index": quarter.index,
+            "starts_at": instant(quarter.starts_at),
+            "ends_at": instant(quarter.ends_at),
+            "state": balance.state,
+        },
+        "granted": plain(balance.granted),
+        "used": plain(balance.used),
+        "available": plain(balance.available),
+        "overage": plain(balance.overage),
+        "pending_rollover": plain(balance.pending_rollover),
+        "unrated_events": balance.unrated_events,
+        "grants": [
+            {
+                "kind": item.grant.kind.value,
+                "amount": plain(item.grant.amount),
+                "remaining": plain(item.remaining),
+                "expires_at": instant(item.grant.expires_at or quarter.ends_at),
+            }
+            for item in balance.grants
+        ],
+        "runs_out_at": instant(balance.runs_out_at),
+    }
+
+
+def quarter_body(view: QuarterView) -> dict[str, Any]:
+    """One quarter with the recomputed chain's figures."""
+    figures = view.figures
+    return {
+        "index": view.quarter.index,
+        "starts_at": instant(view.quarter.starts_at),
+        "ends_at": instant(view.quarter.ends_at),
+        "state": view.state,
+        "tail": view.quarter.is_tail,
+        "granted": plain(figures.granted),
+        "rolled_in": plain(figures.rolled_in),
+        "used": plain(figures.used),
+        "overage": plain(figures.overage),
+        "rolled_out": plain(figures.rolled_out),
+        "breakage": plain(figures.breakage),
+        "invoice": str(view.quarter.invoice_id) if view.quarter.invoice_id else None,
+    }
+
+
+def close_row_body(row: CloseRow, state: str) -> dict[str, Any]:
+    """What a run of the closes did for one quarter."""
+    plan = row.close.plan if row.close else {}
+    return {
+        "commit": str(row.commit.pk),
+        "customer": row.commit.customer.key,
+        "quarter": row.quarter.index,
+        "state": state,
+        "digest": row.close.digest if row.close else None,
+        "overage": plan.get("overage"),
+        "rolled_out": plan.get("rolled_out"),
+        "total_cents": plan.get("total_cents"),
+        "invoice": str(row.quarter.invoice_id) if row.quarter.invoice_id else None,
+        "needs_human": list(row.needs_human),
+    }
+
+
+def true_up_body(true_up: TrueUp) -> dict[str, Any]:
+    """A true-up as the API shows it."""
+    return {
+        "id": str(true_up.pk),
+        "commit": str(true_up.commit_id),
+        "amount": f"{true_up.amount:.2f}",
+        "from_quarter": true_up.from_quarter,
+        "through_quarter": true_up.through_quarter,
+        "discount": None if true_up.discount is None else str(true_up.discount.normalize()),
+        "effective_at": instant(true_up.effective_at),
+        "bill_now": true_up.bill_now,
+        "state": true_up.state,
+        "requested_by": true_up.requested_by,
+        "decided_by": true_up.decided_by or None,
+    }
+
+
+def is_uuid(value: str) -> bool:
+    """Whether a word can name a commit at all."""
+    try:
+        UUID(value)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,22 @@
+"""Addresses of the commit routes, below /api/v1/."""
+
+from django.urls import path
+
+from commits.api import sandbox, views
+
+urlpatterns = [
+    path("commits", views.CommitsView.as_view()),
+    path("commits/<uuid:commit_id>", views.CommitView.as_view()),
+    path("commits/<uuid:commit_id>/activate", views.ActivateView.as_view()),
+    path("commits/<uuid:commit_id>/quarters", views.QuartersView.as_view()),
+    path("commits/<uuid:commit_id>/quarters/<int:index>/plan", views.PlanView.as_view()),
+    path(
+        "commits/<uuid:commit_id>/quarters/<int:index>/approve", views.ApproveCloseView.as_view()
+    ),
+    path("commits/<uuid:commit_id>/true-ups", views.TrueUpsView.as_view()),
+    path("true-ups/<uuid:true_up_id>/approve", views.ApproveTrueUpView.as_view()),
+    path("true-ups/<uuid:true_up_id>/reject", views.RejectTrueUpView.as_view()),
+    path("closes", views.ClosesView.as_view()),
+    path("customers/<str:key>/balance", views.BalanceView.as_view()),
+    path("sandbox/clock", sandbox.SandboxClockView.as_view()),
+]

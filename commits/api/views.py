@@ -1,0 +1,215 @@
+"""The commit routes: parse, call one service, answer."""
+
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from billing.api.authentication import ApiKeyAuthentication
+from billing.api.idempotency import IdempotentPosts
+from billing.api.permissions import IsFinance, IsFinanceOrCustomer, readable_customer
+from billing.domain.errors import InvalidInput, NotFound
+from billing.models import ApiKey, ApiKeyKind, Customer
+from billing.services import clock
+from commits.api import serializers as body
+from commits.models import Commit, TrueUp
+from commits.services import balances, closes, previews, signing, true_ups
+from commits.tasks import push_invoices_soon
+
+
+def actor(request: Request) -> str:
+    """Who acts, as the audit trail and maker-checker name them."""
+    key: ApiKey = request.auth
+    if key.kind == ApiKeyKind.CUSTOMER and key.customer is not None:
+        return f"customer:{key.customer.key}"
+    return str(request.user.get_username())
+
+
+class CommitsApi(IdempotentPosts, APIView):
+    """Base of the routes: bearer keys, finance only unless a route says otherwise."""
+
+    authentication_classes = (ApiKeyAuthentication,)
+    permission_classes: Any = (IsFinance,)
+
+
+def readable_commit(request: Request, commit_id: UUID) -> Commit:
+    """A commit that this key may read; anything else does not exist for it."""
+    found = Commit.objects.select_related("customer").filter(pk=commit_id).first()
+    key: ApiKey = request.auth
+    foreign = key.kind == ApiKeyKind.CUSTOMER and found and found.customer_id != key.customer_id
+    if found is None or foreign:
+        raise NotFound("unknown_commit", f"no commit {commit_id}")
+    return found
+
+
+class CommitsView(CommitsApi):
+    def post(self, request: Request) -> Response:
+        given = body.CommitSerializer.parse(request.data)
+        customer = Customer.objects.filter(key=given["customer"]).first()
+        terms = body.commit_terms(given, customer.timezone if customer else "UTC")
+        commit = signing.create_commit(terms=terms, actor=actor(request), now=clock.now())
+        return Response(body.commit_body(commit), status=201)
+
+    def get(self, request: Request) -> Response:
+        found = Commit.objects.select_related("customer").order_by("-created_at", "pk")
+        if key := request.query_params.get("customer"):
+            found = found.filter(customer__key=key)
+        return Response({"results": [body.commit_body(c) for c in found], "next": None})
+
+
+class CommitView(CommitsApi):
+    permission_classes = (IsFinanceOrCustomer,)
+
+    def get(self, request: Request, commit_id: UUID) -> Response:
+        return Response(body.commit_body(readable_commit(request, commit_id)))
+
+
+class ActivateView(CommitsApi):
+    def post(self, request: Request, commit_id: UUID) -> Response:
+        commit = signing.activate_commit(
+            commit_id=commit_id, actor=actor(request), now=clock.now()
+        )
+        push_invoices_soon()
+        return Response(body.commit_body(commit))
+
+
+class QuartersView(CommitsApi):
+    permission_classes = (IsFinanceOrCustomer,)
+
+    def get(self, request: Request, commit_id: UUID) -> Response:
+        views = balances.read_quarters(commit=readable_commit(request, commit_id))
+        return Response({"results": [body.quarter_body(view) for view in views], "next": None})
+
+
+class PlanView(CommitsApi):
+    def get(self, request: Request, commit_id: UUID, index: int) -> Response:
+        quarter, plan, digest, reasons = closes.preview_close(commit_id=commit_id, index=index)
+        return Response(
+            {
+                "commit": str(commit_id),
+                "quarter": quarter.index,
+                "state": balances.shown_state(quarter),
+                "digest": digest,
+                "needs_human": reasons,
+                **closes.plan_as_json(plan),
+            }
+        )
+
+
+class ApproveCloseView(CommitsApi):
+    def post(self, request: Request, commit_id: UUID, index: int) -> Response:
+        given = body.ApprovalSerializer.parse(request.data or {})
+        now = clock.now()
+        close = closes.approve_close(
+            commit_id=commit_id,
+            index=index,
+            actor=actor(request),
+            now=now,
+            expected_digest=given.get("digest"),
+        )
+        closes.post_approved(origin_id=close.quarter.origin_id, now=now)
+        push_invoices_soon()
+        row = closes.row_of(commit_id=commit_id, index=index)
+        return Response(body.close_row_body(row, balances.shown_state(row.quarter)))
+
+
+class ClosesView(CommitsApi):
+    def post(self, request: Request) -> Response:
+        given = body.ClosesSerializer.parse(request.data)
+        rows = closes.run_closes(
+            as_of=given["as_of"],
+            now=clock.now(),
+            actor=actor(request),
+            commit_id=given.get("commit"),
+        )
+        push_invoices_soon()
+        return Response(
+            {
+                "results": [
+                    body.close_row_body(row, balances.shown_state(row.quarter)) for row in rows
+                ],
+                "next": None,
+            }
+        )
+
+
+class BalanceView(CommitsApi):
+    permission_classes = (IsFinanceOrCustomer,)
+
+    def get(self, request: Request, key: str) -> Response:
+        customer = readable_customer(request, key)
+        asked = request.query_params.get("commit")
+        if asked and not body.is_uuid(asked):
+            raise InvalidInput("invalid_commit", "commit is the id of a commit")
+        balance = balances.read_balance(
+            customer=customer, now=clock.now(), commit_id=UUID(asked) if asked else None
+        )
+        return Response(body.balance_body(balance))
+
+
+class TrueUpsView(CommitsApi):
+    permission_classes = (IsFinanceOrCustomer,)
+
+    def post(self, request: Request, commit_id: UUID) -> Response:
+        readable_commit(request, commit_id)
+        wanted = body.true_up_request(body.TrueUpSerializer.parse(request.data))
+        now = clock.now()
+        if request.query_params.get("preview") == "true":
+            preview = previews.preview_true_up(commit_id=commit_id, request=wanted, now=now)
+            return Response(preview_body(preview))
+        true_up = true_ups.request_true_up(
+            commit_id=commit_id, request=wanted, actor=actor(request), now=now
+        )
+        return Response(body.true_up_body(true_up), status=201)
+
+    def get(self, request: Request, commit_id: UUID) -> Response:
+        commit = readable_commit(request, commit_id)
+        found = TrueUp.objects.filter(commit=commit)
+        return Response({"results": [body.true_up_body(t) for t in found], "next": None})
+
+
+def preview_body(preview: previews.TrueUpPreview) -> dict[str, Any]:
+    """The effect of a true-up, before and after."""
+
+    def side(outlook: previews.Outlook) -> dict[str, Any]:
+        return {
+            "quarter": outlook.quarter_index,
+            "invoice_cents": outlook.invoice_cents,
+            "overage": body.plain(outlook.overage),
+            "available": body.plain(outlook.available),
+            "runs_out_at": body.instant(outlook.runs_out_at),
+            "instalments": [
+                {"quarter": index, "amount": f"{amount:.2f}"}
+                for index, amount in outlook.instalments
+            ],
+        }
+
+    return {
+        "before": side(preview.before),
+        "after": side(preview.after),
+        "saves_nothing": preview.saves_nothing,
+        "detail": preview.words,
+    }
+
+
+class ApproveTrueUpView(CommitsApi):
+    def post(self, request: Request, true_up_id: UUID) -> Response:
+        true_up = true_ups.approve_true_up(
+            true_up_id=true_up_id, actor=actor(request), now=clock.now()
+        )
+        push_invoices_soon()
+        return Response(body.true_up_body(true_up))
+
+
+class RejectTrueUpView(CommitsApi):
+    def post(self, request: Request, true_up_id: UUID) -> Response:
+        given = body.RejectionSerializer.parse(request.data or {})
+        true_up = true_ups.reject_true_up(
+            true_up_id=true_up_id,
+            actor=actor(request),
+            now=clock.now(),
+            reason=given.get("reason", ""),
+        )
+        return Response(body.true_up_body(true_up))
