@@ -100,7 +100,16 @@ def throwaway() -> Iterator[str]:
         with running(home, durable=False) as url:
             yield url
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        remove(home)
+
+
+def remove(data_dir: Path) -> None:
+    """Remove a data directory whose server is stopped, and what of it lies elsewhere."""
+    cluster = locate(data_dir)
+    for directory in (cluster.directory, cluster.socket_directory, data_dir):
+        shutil.rmtree(directory, ignore_errors=True)
+    if cluster.directory.parent != data_dir:
+        shutil.rmtree(cluster.directory.parent, ignore_errors=True)
 
 
 def _sweep_throwaways() -> None:
@@ -113,7 +122,7 @@ def _sweep_throwaways() -> None:
             with files.locked(users, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 cluster = locate(home)
                 cluster.run("pg_ctl", "stop", "-D", cluster.directory, "-m", "immediate")
-            shutil.rmtree(home, ignore_errors=True)
+            remove(home)
         except OSError:
             continue  # In use, or swept by another run at this moment.
 
