@@ -14,8 +14,8 @@ SYSTEM = "system"
 def record(
     *,
     at: datetime,
-    actor: AbstractBaseUser | None,
     actor_name: str,
+    actor: AbstractBaseUser | None = None,
     action: str,
     object_type: str,
     object_ref: str,

@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from billing.domain.errors import NotFound
 from billing.services import clock
-from commits.api.serializers import ClockSerializer, instant
+from commits.api.serializers import ClockSerializer, instant, parse
 from commits.api.views import CommitsApi
 from commits.services import daily
 
@@ -26,6 +26,6 @@ class SandboxClockView(CommitsApi):
         return Response({"now": instant(clock.now())})
 
     def post(self, request: Request) -> Response:
-        given = ClockSerializer.parse(request.data)
+        given = parse(ClockSerializer, request.data)
         daily.jump(to=given["now"].astimezone(UTC), real_now=datetime.now(UTC))
         return Response({"now": instant(clock.now())})

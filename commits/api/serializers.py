@@ -1,12 +1,22 @@
 """What the commit routes accept and answer. Parsing only: no rule of the domain lives here."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from rest_framework import serializers
 
-from billing.api.fields import DollarsField, QuoteField, ShareField, StrictSerializer
+from billing.api.fields import (
+    CentsMoneyField,
+    DecimalTextField,
+    FlagField,
+    InstantField,
+    MoneyField,
+    StrictSerializer,
+    TextField,
+    WholeNumberField,
+)
 from billing.domain.money import plain
 from commits.domain.policies import EndOfTerm, RolloverPolicy
 from commits.domain.terms import CommitTerms, OverrideTerm
@@ -17,6 +27,20 @@ from commits.services.true_ups import TrueUpRequest
 from metering.domain.meters import Mode
 
 
+class ShareField(DecimalTextField):
+    """A share from 0 to 1, such as a discount."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(decimals=8, maximum=Decimal(1), **options)
+
+
+def parse(kind: type[StrictSerializer], data: Any) -> dict[str, Any]:
+    """What a request says, validated. Raises DRF's ValidationError naming every problem."""
+    serializer = kind(data=data)
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
 def instant(value: datetime | None) -> str | None:
     """An instant as RFC 3339 in UTC."""
     return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
@@ -25,12 +49,12 @@ def instant(value: datetime | None) -> str | None:
 class OverrideSerializer(StrictSerializer):
     """A fixed price for one (model or sku, mode, meter)."""
 
-    model = serializers.CharField(max_length=200, required=False)
-    sku = serializers.CharField(max_length=200, required=False)
+    model = TextField(max_length=200, required=False)
+    sku = TextField(max_length=200, required=False)
     mode = serializers.ChoiceField(choices=[mode.value for mode in Mode])
-    meter = serializers.CharField(max_length=64)
-    price = QuoteField()
-    effective_at = serializers.DateTimeField(required=False, allow_null=True)
+    meter = TextField(max_length=64)
+    price = MoneyField()
+    effective_at = InstantField(required=False, allow_null=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("model" in attrs) == ("sku" in attrs):
@@ -40,24 +64,24 @@ class OverrideSerializer(StrictSerializer):
 
 class RolloverSerializer(StrictSerializer):
     fraction = ShareField(required=False)
-    cap = DollarsField(required=False, allow_null=True)
-    max_times = serializers.IntegerField(required=False, allow_null=True)
+    cap = CentsMoneyField(required=False, allow_null=True)
+    max_times = WholeNumberField(required=False, allow_null=True)
 
 
 class EndOfTermSerializer(StrictSerializer):
     kind = serializers.ChoiceField(choices=[kind.value for kind in EndOfTerm])
-    quarters = serializers.IntegerField(required=False, allow_null=True)
+    quarters = WholeNumberField(required=False, allow_null=True)
 
 
 class AutoApproveSerializer(StrictSerializer):
-    max_overage = DollarsField(required=False, allow_null=True)
+    max_overage = CentsMoneyField(required=False, allow_null=True)
 
 
 class InstalmentField(serializers.Field[Any, Any, Any, Any]):
     """One dollar amount for every quarter, or a list with one for each."""
 
     def to_internal_value(self, data: Any) -> Any:
-        one = DollarsField()
+        one = CentsMoneyField()
         if isinstance(data, list):
             return [one.run_validation(item) for item in data]
         return one.run_validation(data)
@@ -69,15 +93,15 @@ class InstalmentField(serializers.Field[Any, Any, Any, Any]):
 class CommitSerializer(StrictSerializer):
     """The terms of a commit as finance states them."""
 
-    customer = serializers.CharField(max_length=64)
+    customer = TextField(max_length=64)
     starts_on = serializers.DateField()
-    quarters = serializers.IntegerField(allow_null=True, min_value=1, max_value=80)
+    quarters = WholeNumberField(allow_null=True, min_value=1, max_value=80)
     instalment = InstalmentField()
     discount = ShareField()
-    period_months = serializers.IntegerField(required=False)
+    period_months = WholeNumberField(required=False)
     overrides = OverrideSerializer(many=True, required=False)
-    price_protection = serializers.BooleanField(required=False)
-    grace_hours = serializers.IntegerField(required=False)
+    price_protection = FlagField(required=False)
+    grace_hours = WholeNumberField(required=False)
     rollover = RolloverSerializer(required=False, allow_null=True)
     end_of_term = EndOfTermSerializer(required=False, allow_null=True)
     auto_approve = AutoApproveSerializer(required=False, allow_null=True)
@@ -124,12 +148,12 @@ def _override(given: dict[str, Any]) -> OverrideTerm:
 
 
 class TrueUpSerializer(StrictSerializer):
-    amount = DollarsField()
-    from_quarter = serializers.IntegerField(required=False, allow_null=True)
-    through_quarter = serializers.IntegerField(required=False, allow_null=True)
+    amount = CentsMoneyField()
+    from_quarter = WholeNumberField(required=False, allow_null=True)
+    through_quarter = WholeNumberField(required=False, allow_null=True)
     discount = ShareField(required=False, allow_null=True)
-    effective_at = serializers.DateTimeField(required=False, allow_null=True)
-    bill_now = serializers.BooleanField(required=False)
+    effective_at = InstantField(required=False, allow_null=True)
+    bill_now = FlagField(required=False)
 
 
 def true_up_request(given: dict[str, Any]) -> TrueUpRequest:
@@ -138,20 +162,20 @@ def true_up_request(given: dict[str, Any]) -> TrueUpRequest:
 
 
 class ClosesSerializer(StrictSerializer):
-    as_of = serializers.DateTimeField()
+    as_of = InstantField()
     commit = serializers.UUIDField(required=False, allow_null=True)
 
 
 class ApprovalSerializer(StrictSerializer):
-    digest = serializers.CharField(required=False, allow_null=True, max_length=64)
+    digest = TextField(required=False, allow_null=True, max_length=64)
 
 
 class RejectionSerializer(StrictSerializer):
-    reason = serializers.CharField(required=False, allow_blank=True, max_length=300)
+    reason = TextField(required=False, allow_blank=True, max_length=300)
 
 
 class ClockSerializer(StrictSerializer):
-    now = serializers.DateTimeField()
+    now = InstantField()
 
 
 def commit_body(commit: Commit) -> dict[str, Any]:

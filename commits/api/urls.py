@@ -10,9 +10,7 @@ urlpatterns = [
     path("commits/<uuid:commit_id>/activate", views.ActivateView.as_view()),
     path("commits/<uuid:commit_id>/quarters", views.QuartersView.as_view()),
     path("commits/<uuid:commit_id>/quarters/<int:index>/plan", views.PlanView.as_view()),
-    path(
-        "commits/<uuid:commit_id>/quarters/<int:index>/approve", views.ApproveCloseView.as_view()
-    ),
+    path("commits/<uuid:commit_id>/quarters/<int:index>/approve", views.ApproveCloseView.as_view()),
     path("commits/<uuid:commit_id>/true-ups", views.TrueUpsView.as_view()),
     path("true-ups/<uuid:true_up_id>/approve", views.ApproveTrueUpView.as_view()),
     path("true-ups/<uuid:true_up_id>/reject", views.RejectTrueUpView.as_view()),

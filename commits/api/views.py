@@ -5,58 +5,64 @@ from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from billing.api.authentication import ApiKeyAuthentication
-from billing.api.idempotency import IdempotentPosts
-from billing.api.permissions import IsFinance, IsFinanceOrCustomer, readable_customer
+from billing.api.authentication import actor_of, key_of
+from billing.api.base import LedgerView
+from billing.api.idempotency import idempotent
+from billing.api.pagination import ordered_by
+from billing.api.permissions import IsFinance, IsFinanceOrCustomer, may_read, readable_customer
 from billing.domain.errors import InvalidInput, NotFound
-from billing.models import ApiKey, ApiKeyKind, Customer
+from billing.models import ApiKeyKind, Customer
 from billing.services import clock
+from billing.tasks import push_due_invoices
 from commits.api import serializers as body
 from commits.models import Commit, TrueUp
 from commits.services import balances, closes, previews, signing, true_ups
-from commits.tasks import push_invoices_soon
+
+
+def push_soon() -> None:
+    """Tell the worker that there may be an invoice to send; the beat would find it anyway."""
+    push_due_invoices.delay()
 
 
 def actor(request: Request) -> str:
     """Who acts, as the audit trail and maker-checker name them."""
-    key: ApiKey = request.auth
+    key = key_of(request)
     if key.kind == ApiKeyKind.CUSTOMER and key.customer is not None:
         return f"customer:{key.customer.key}"
-    return str(request.user.get_username())
+    return actor_of(request).name
 
 
-class CommitsApi(IdempotentPosts, APIView):
-    """Base of the routes: bearer keys, finance only unless a route says otherwise."""
+class CommitsApi(LedgerView):
+    """Base of the routes: finance only unless a route says otherwise."""
 
-    authentication_classes = (ApiKeyAuthentication,)
     permission_classes: Any = (IsFinance,)
 
 
 def readable_commit(request: Request, commit_id: UUID) -> Commit:
     """A commit that this key may read; anything else does not exist for it."""
     found = Commit.objects.select_related("customer").filter(pk=commit_id).first()
-    key: ApiKey = request.auth
-    foreign = key.kind == ApiKeyKind.CUSTOMER and found and found.customer_id != key.customer_id
-    if found is None or foreign:
+    if found is None or not may_read(request, found.customer_id):
         raise NotFound("unknown_commit", f"no commit {commit_id}")
     return found
 
 
 class CommitsView(CommitsApi):
+    pagination_class = ordered_by("-created_at", "id")
+
+    @idempotent
     def post(self, request: Request) -> Response:
-        given = body.CommitSerializer.parse(request.data)
+        given = body.parse(body.CommitSerializer, request.data)
         customer = Customer.objects.filter(key=given["customer"]).first()
         terms = body.commit_terms(given, customer.timezone if customer else "UTC")
         commit = signing.create_commit(terms=terms, actor=actor(request), now=clock.now())
         return Response(body.commit_body(commit), status=201)
 
     def get(self, request: Request) -> Response:
-        found = Commit.objects.select_related("customer").order_by("-created_at", "pk")
+        found = Commit.objects.select_related("customer")
         if key := request.query_params.get("customer"):
             found = found.filter(customer__key=key)
-        return Response({"results": [body.commit_body(c) for c in found], "next": None})
+        return self.page(request, found, body.commit_body)
 
 
 class CommitView(CommitsApi):
@@ -68,10 +74,8 @@ class CommitView(CommitsApi):
 
 class ActivateView(CommitsApi):
     def post(self, request: Request, commit_id: UUID) -> Response:
-        commit = signing.activate_commit(
-            commit_id=commit_id, actor=actor(request), now=clock.now()
-        )
-        push_invoices_soon()
+        commit = signing.activate_commit(commit_id=commit_id, actor=actor(request), now=clock.now())
+        push_soon()
         return Response(body.commit_body(commit))
 
 
@@ -100,7 +104,7 @@ class PlanView(CommitsApi):
 
 class ApproveCloseView(CommitsApi):
     def post(self, request: Request, commit_id: UUID, index: int) -> Response:
-        given = body.ApprovalSerializer.parse(request.data or {})
+        given = body.parse(body.ApprovalSerializer, request.data or {})
         now = clock.now()
         close = closes.approve_close(
             commit_id=commit_id,
@@ -110,21 +114,21 @@ class ApproveCloseView(CommitsApi):
             expected_digest=given.get("digest"),
         )
         closes.post_approved(origin_id=close.quarter.origin_id, now=now)
-        push_invoices_soon()
+        push_soon()
         row = closes.row_of(commit_id=commit_id, index=index)
         return Response(body.close_row_body(row, balances.shown_state(row.quarter)))
 
 
 class ClosesView(CommitsApi):
     def post(self, request: Request) -> Response:
-        given = body.ClosesSerializer.parse(request.data)
+        given = body.parse(body.ClosesSerializer, request.data)
         rows = closes.run_closes(
             as_of=given["as_of"],
             now=clock.now(),
             actor=actor(request),
             commit_id=given.get("commit"),
         )
-        push_invoices_soon()
+        push_soon()
         return Response(
             {
                 "results": [
@@ -152,9 +156,10 @@ class BalanceView(CommitsApi):
 class TrueUpsView(CommitsApi):
     permission_classes = (IsFinanceOrCustomer,)
 
+    @idempotent
     def post(self, request: Request, commit_id: UUID) -> Response:
         readable_commit(request, commit_id)
-        wanted = body.true_up_request(body.TrueUpSerializer.parse(request.data))
+        wanted = body.true_up_request(body.parse(body.TrueUpSerializer, request.data))
         now = clock.now()
         if request.query_params.get("preview") == "true":
             preview = previews.preview_true_up(commit_id=commit_id, request=wanted, now=now)
@@ -199,13 +204,13 @@ class ApproveTrueUpView(CommitsApi):
         true_up = true_ups.approve_true_up(
             true_up_id=true_up_id, actor=actor(request), now=clock.now()
         )
-        push_invoices_soon()
+        push_soon()
         return Response(body.true_up_body(true_up))
 
 
 class RejectTrueUpView(CommitsApi):
     def post(self, request: Request, true_up_id: UUID) -> Response:
-        given = body.RejectionSerializer.parse(request.data or {})
+        given = body.parse(body.RejectionSerializer, request.data or {})
         true_up = true_ups.reject_true_up(
             true_up_id=true_up_id,
             actor=actor(request),

@@ -23,6 +23,8 @@ from enum import StrEnum
 from billing.domain.money import ZERO
 from commits.domain.policies import RolloverPolicy
 
+ROLL_EVERYTHING = RolloverPolicy()
+
 
 class GrantKind(StrEnum):
     """Where drawable money came from."""
@@ -89,7 +91,7 @@ class QuarterInput:
     index: int
     grants: tuple[Grant, ...]
     usage: tuple[UsageSlice, ...]
-    policy: RolloverPolicy = RolloverPolicy()
+    policy: RolloverPolicy = ROLL_EVERYTHING
     settlement: Settlement = Settlement.ROLL
     closed: bool = False
 

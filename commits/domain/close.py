@@ -197,9 +197,7 @@ def _overage_lines(
         candidates = [(PlannedLine(BillKind.OVERAGE, position, 0), exact)]
     parts = split_by_largest_remainder(cents, [weight for _, weight in candidates])
     lines = [
-        replace(line, cents=part)
-        for (line, _), part in zip(candidates, parts, strict=True)
-        if part
+        replace(line, cents=part) for (line, _), part in zip(candidates, parts, strict=True) if part
     ]
     return lines, whole
 

@@ -40,9 +40,9 @@ def boundary(starts_on: date, zone: str, number: int, period_months: int = 3) ->
     return first_instant(add_months(starts_on, number * period_months), zone)
 
 
-def period(starts_on: date, zone: str, index: int, period_months: int = 3) -> tuple[
-    datetime, datetime
-]:
+def period(
+    starts_on: date, zone: str, index: int, period_months: int = 3
+) -> tuple[datetime, datetime]:
     """`[start, end)` of the period `index`, counted from 1."""
     return (
         boundary(starts_on, zone, index - 1, period_months),

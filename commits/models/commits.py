@@ -129,9 +129,7 @@ class Quarter(models.Model):
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     is_tail = models.BooleanField(default=False)
-    state = models.CharField(
-        max_length=16, choices=QuarterState.choices, default=QuarterState.OPEN
-    )
+    state = models.CharField(max_length=16, choices=QuarterState.choices, default=QuarterState.OPEN)
     usage_period = models.OneToOneField(
         UsagePeriod, on_delete=models.PROTECT, related_name="quarter"
     )
@@ -188,9 +186,7 @@ class Grant(models.Model):
     ref = models.CharField(
         max_length=64, help_text="the grant that the money came from first; stays while it rolls"
     )
-    kind = models.CharField(
-        max_length=16, choices=[(kind.value, kind.value) for kind in GrantKind]
-    )
+    kind = models.CharField(max_length=16, choices=[(kind.value, kind.value) for kind in GrantKind])
     source_kind = models.CharField(max_length=16, blank=True, default="")
     amount = money_field()
     drawn = money_field(default=0)
@@ -303,9 +299,7 @@ class Close(models.Model):
 
     quarter = models.ForeignKey(Quarter, on_delete=models.PROTECT, related_name="closes")
     revision = models.IntegerField(default=1)
-    state = models.CharField(
-        max_length=16, choices=CloseState.choices, default=CloseState.PLANNED
-    )
+    state = models.CharField(max_length=16, choices=CloseState.choices, default=CloseState.PLANNED)
     inputs = models.JSONField()
     plan = models.JSONField()
     digest = models.CharField(max_length=64)
@@ -359,5 +353,3 @@ class BookedDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.amount}"
-
-

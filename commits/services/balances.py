@@ -69,9 +69,7 @@ def commit_in_force(*, customer: Customer, at: datetime) -> Commit | None:
     return current.commit if current else None
 
 
-def read_balance(
-    *, customer: Customer, now: datetime, commit_id: UUID | None = None
-) -> Balance:
+def read_balance(*, customer: Customer, now: datetime, commit_id: UUID | None = None) -> Balance:
     """The balance of the quarter that runs at `now` (or is nearest to it).
 
     Raises NotFound `no_commit`, `unknown_commit`.
@@ -94,9 +92,7 @@ def read_balance(
     if before is not None and not before.closed:
         pending = sum((grant.amount for grant in before.rolling), ZERO)
     unrated = totals.open_unrated_counts(period_ids=[quarter.usage_period_id])
-    available = sum(
-        (item.remaining for item in current.grants if not _expired(item, now)), ZERO
-    )
+    available = sum((item.remaining for item in current.grants if not _expired(item, now)), ZERO)
     return Balance(
         customer=customer,
         commit=commit,

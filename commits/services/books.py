@@ -43,6 +43,7 @@ from commits.services.chains import (
 from commits.services.grants import project_grants
 from metering.services import totals
 
+
 @dataclass(frozen=True, slots=True)
 class DayMove:
     """A UTC day of usage: dollars booked so far, and dollars as metering has them."""
@@ -148,8 +149,9 @@ def booked_view(state: ChainState) -> dict[int, tuple[UsageSlice, ...]]:
 
 def usage_as_json(slices: Sequence[UsageSlice]) -> list[list[str | None]]:
     """Usage slices as a quarter stores them."""
-    return [[piece.until.isoformat() if piece.until else None, str(piece.amount)]
-            for piece in slices]
+    return [
+        [piece.until.isoformat() if piece.until else None, str(piece.amount)] for piece in slices
+    ]
 
 
 def _has_moved(state: ChainState, quarter: Quarter) -> bool:
@@ -301,9 +303,7 @@ def _give_back(
             key=_key(state, current, "given_back"),
             code=EntryCode.OVERAGE_GIVEN_BACK,
             scope=scope,
-            accounting_date=ledger.first_open_date(
-                not_before=booking.now.astimezone(UTC).date()
-            ),
+            accounting_date=ledger.first_open_date(not_before=booking.now.astimezone(UTC).date()),
             postings=postings_of(scope, *given_back_moves(current.index, amount)),
             quarter_index=current.index,
             description="invoiced overage given back as balance",
@@ -414,4 +414,3 @@ def _usage_entry(
 def _evidence(state: ChainState) -> dict[str, object]:
     """Which events an entry books: the customer's ingest sequence, from (exclusive) to."""
     return {"after_seq": state.origin.booked_seq, "through_seq": state.ingest_seq}
-

@@ -105,9 +105,7 @@ def _read_chains(
     return states
 
 
-def _slices(
-    quarter: Quarter, grants: Sequence[Grant], amount: Decimal
-) -> tuple[UsageSlice, ...]:
+def _slices(quarter: Quarter, grants: Sequence[Grant], amount: Decimal) -> tuple[UsageSlice, ...]:
     """The quarter's usage, cut where a credit expires inside it."""
     cuts = sorted({grant.expires_at for grant in grants if grant.expires_at})
     if not cuts:
@@ -123,9 +121,7 @@ def _slices(
 
 def policy_of(commit: Commit) -> RolloverPolicy:
     """The rollover policy that a commit states."""
-    return RolloverPolicy(
-        commit.rollover_fraction, commit.rollover_cap, commit.rollover_max_times
-    )
+    return RolloverPolicy(commit.rollover_fraction, commit.rollover_cap, commit.rollover_max_times)
 
 
 def has_successor(state: ChainState, quarter: Quarter) -> bool:
@@ -195,8 +191,7 @@ def quarter_inputs(
                 usage=usage[quarter.position],
                 policy=policy_of(state.commit_of(quarter)),
                 settlement=settlement_of(state, quarter),
-                closed=quarter.state == QuarterState.POSTED
-                or quarter.position <= close_position,
+                closed=quarter.state == QuarterState.POSTED or quarter.position <= close_position,
             )
         )
     return tuple(inputs)

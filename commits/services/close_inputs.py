@@ -158,9 +158,7 @@ def _to_invoice(state: ChainState, quarter: Quarter) -> tuple[GrantToInvoice, ..
             if bill is None or grant.invoice_id or (ahead and bill is not BillKind.INSTALMENT):
                 continue
             if item.commit_id == quarter.commit_id or not ahead:
-                found.append(
-                    GrantToInvoice(bill, item.position, grant.ref, to_cents(grant.amount))
-                )
+                found.append(GrantToInvoice(bill, item.position, grant.ref, to_cents(grant.amount)))
     return tuple(found)
 
 
@@ -191,9 +189,5 @@ def plan_as_json(plan: ClosePlan) -> dict[str, Any]:
             }
             for item in figures.grants
         ],
-        "lines": [
-            json.loads(json.dumps(asdict(line), default=str)) for line in plan.lines
-        ],
+        "lines": [json.loads(json.dumps(asdict(line), default=str)) for line in plan.lines],
     }
-
-

@@ -20,8 +20,7 @@ def project_grants(
     for item in figures:
         quarter = state.quarters[item.index - 1]
         stored = {
-            grant.ref: grant
-            for grant in (*state.issued[item.index], *state.rollovers[item.index])
+            grant.ref: grant for grant in (*state.issued[item.index], *state.rollovers[item.index])
         }
         seen = set()
         for place, grant_figures in enumerate(item.grants):

@@ -30,9 +30,7 @@ from commits.services.signing import invoice_id, open_quarter
 from metering.services import rate_cards
 
 
-def post_chain(
-    state: ChainState, close: Close, inputs: CloseInputs, now: datetime
-) -> ChainState:
+def post_chain(state: ChainState, close: Close, inputs: CloseInputs, now: datetime) -> ChainState:
     """Post one approved close. Returns the chain as it stands afterwards, reloaded."""
     quarter = state.quarters[inputs.quarters[-1].index - 1]
     plan = plan_close(inputs)

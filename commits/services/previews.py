@@ -51,9 +51,7 @@ class _RollBackError(Exception):
         self.outlook = outlook
 
 
-def preview_true_up(
-    *, commit_id: UUID, request: TrueUpRequest, now: datetime
-) -> TrueUpPreview:
+def preview_true_up(*, commit_id: UUID, request: TrueUpRequest, now: datetime) -> TrueUpPreview:
     """The effect of a true-up if it were approved now. Changes nothing.
 
     Raises what requesting and approving it would raise.
@@ -61,9 +59,7 @@ def preview_true_up(
     before = outlook(commit_id=commit_id, now=now)
     try:
         with transaction.atomic():
-            true_up = request_true_up(
-                commit_id=commit_id, request=request, actor=MAKER, now=now
-            )
+            true_up = request_true_up(commit_id=commit_id, request=request, actor=MAKER, now=now)
             approve_true_up_in(true_up_id=true_up.pk, actor=CHECKER, now=now)
             raise _RollBackError(outlook(commit_id=commit_id, now=now))
     except _RollBackError as given_up:

@@ -80,7 +80,8 @@ def _quarter_problems(
         if booked != right
     ]
     stored = {
-        grant.ref: grant for grant in (*state.issued[quarter.position], *state.rollovers[quarter.position])
+        grant.ref: grant
+        for grant in (*state.issued[quarter.position], *state.rollovers[quarter.position])
     }
     remaining = invoiced_not = ZERO
     for item in figures.grants:
@@ -101,9 +102,7 @@ def _quarter_problems(
             invoiced_not += grant.amount
     if figures.settlement == "refund":
         return problems
-    deferred = -accounts.get(
-        (AccountCode.DEFERRED_REVENUE, quarter.commit_id, quarter.index), ZERO
-    )
+    deferred = -accounts.get((AccountCode.DEFERRED_REVENUE, quarter.commit_id, quarter.index), ZERO)
     if deferred != remaining - invoiced_not:
         problems.append(
             f"{name}: deferred revenue is {deferred}, but {remaining} of its grants remain "
@@ -142,7 +141,9 @@ def _usage_problems(state: ChainState) -> list[str]:
             continue
         if sum(days.values(), ZERO) != in_all:
             problems.append(f"{name}: booked by day and booked in all differ")
-        now = {day: amount for day, amount in live.get(quarter.usage_period_id, {}).items() if amount}
+        now = {
+            day: amount for day, amount in live.get(quarter.usage_period_id, {}).items() if amount
+        }
         before = {day: amount for day, amount in days.items() if amount}
         if up_to_date and quarter.state != QuarterState.APPROVED and now != before:
             problems.append(f"{name}: usage by day is not what the journal has booked")
@@ -166,12 +167,12 @@ def _commit_account_problems(
     overage = sum((item.overage for item in figures), ZERO)
     broken = sum((item.breakage_paid for item in figures), ZERO)
     given_back = sum((quarter.overage_given_back for quarter in state.quarters), ZERO)
-    billed = _issued_overage(state)
+    unbilled = overage + given_back - _issued_overage(state) - total(AccountCode.ROUNDING)
     expected = {
         AccountCode.USAGE_REVENUE: -drawn,
         AccountCode.OVERAGE_REVENUE: -overage,
         AccountCode.BREAKAGE_REVENUE: -broken,
-        AccountCode.UNBILLED_RECEIVABLE: overage + given_back - billed - total(AccountCode.ROUNDING),
+        AccountCode.UNBILLED_RECEIVABLE: unbilled,
     }
     return [
         f"commits {', '.join(map(str, state.commits))}: {code} is {total(code)}, expected {right}"

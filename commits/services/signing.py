@@ -205,7 +205,9 @@ def _make_room(commit: Commit, starts_at: datetime, now: datetime) -> None:
     ).exclude(commit=commit)
     if ends_at is not None:
         others = others.filter(starts_at__lt=ends_at)
-    if others.filter(Q(commit__quarter_count__isnull=False) | Q(state=QuarterState.POSTED)).exists():
+    if others.filter(
+        Q(commit__quarter_count__isnull=False) | Q(state=QuarterState.POSTED)
+    ).exists():
         raise Conflict(
             "commit_overlaps", "another commit of this customer is in force in that time"
         )

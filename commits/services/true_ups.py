@@ -84,9 +84,7 @@ def _problems(commit: Commit, request: TrueUpRequest, first: int, last: int) -> 
         found.append("amount is whole cents")
     if not 1 <= first <= last <= (commit.quarter_count or 0):
         found.append("from_quarter and through_quarter lie in the term, in this order")
-    elif Quarter.objects.filter(
-        commit=commit, index=first, state=QuarterState.POSTED
-    ).exists():
+    elif Quarter.objects.filter(commit=commit, index=first, state=QuarterState.POSTED).exists():
         found.append(f"quarter {first} is posted already")
     if request.discount is not None:
         current = current_discount(commit)
@@ -152,9 +150,7 @@ def approve_true_up_in(*, true_up_id: UUID, actor: str, now: datetime) -> TrueUp
     return true_up
 
 
-def _issue(
-    state: ChainState, true_up: TrueUp, now: datetime
-) -> list[tuple[Quarter, Grant]]:
+def _issue(state: ChainState, true_up: TrueUp, now: datetime) -> list[tuple[Quarter, Grant]]:
     """Grow instalments or issue grants, quarter by quarter. Returns the grants issued."""
     commit = true_up.commit
     term = [q for q in state.quarters if q.commit_id == commit.pk and not q.is_tail]

@@ -65,7 +65,9 @@ def test_late_usage_is_billed_over_the_late_groups() -> None:
     late = UsageGroup("qwen", "serverless", "output_tokens", D("0.5"), 1000)
     plan = plan_close(
         inputs(
-            "4100", "50", instalment="100",
+            "4100",
+            "50",
+            instalment="100",
             earlier=(EarlierQuarter(1, D(0), 350_000, (late,)),),
         )
     )

@@ -15,7 +15,11 @@ def boundaries(start: date, zone: str = "UTC", count: int = 5) -> list[str]:
 
 def test_a_start_on_the_30th_is_clamped_once_not_for_ever() -> None:
     assert boundaries(date(2025, 11, 30)) == [
-        "2025-11-30", "2026-02-28", "2026-05-30", "2026-08-30", "2026-11-30",
+        "2025-11-30",
+        "2026-02-28",
+        "2026-05-30",
+        "2026-08-30",
+        "2026-11-30",
     ]
 
 
@@ -23,7 +27,10 @@ def test_leap_years() -> None:
     assert boundaries(date(2023, 11, 30))[1] == "2024-02-29"
     assert boundaries(date(2024, 2, 29))[4] == "2025-02-28"
     assert boundaries(date(2026, 8, 31), count=4) == [
-        "2026-08-31", "2026-11-30", "2027-02-28", "2027-05-31",
+        "2026-08-31",
+        "2026-11-30",
+        "2027-02-28",
+        "2027-05-31",
     ]
 
 
@@ -41,8 +48,17 @@ def test_a_midnight_that_does_not_exist_begins_at_the_end_of_the_gap() -> None:
 
 
 zones = st.sampled_from(
-    ["UTC", "America/New_York", "Asia/Kolkata", "Asia/Beirut", "America/Sao_Paulo",
-     "Pacific/Apia", "Australia/Lord_Howe", "Africa/Cairo", "America/Havana"]
+    [
+        "UTC",
+        "America/New_York",
+        "Asia/Kolkata",
+        "Asia/Beirut",
+        "America/Sao_Paulo",
+        "Pacific/Apia",
+        "Australia/Lord_Howe",
+        "Africa/Cairo",
+        "America/Havana",
+    ]
 )
 
 
