@@ -24,6 +24,14 @@ class StrictSerializer(serializers.Serializer[Any]):
                 )
         return super().to_internal_value(data)
 
+    @classmethod
+    def parse(cls, data: Any) -> dict[str, Any]:
+        """What `data` says, or a ValidationError with everything that is wrong with it."""
+        serializer = cls(data=data)
+        serializer.is_valid(raise_exception=True)
+        parsed: dict[str, Any] = serializer.validated_data
+        return parsed
+
 
 class TextField(serializers.CharField):
     """Text, and only text: DRF would take numbers."""
@@ -102,11 +110,11 @@ class DecimalTextField(serializers.Field[Decimal, Any, str, Any]):
 
 
 class MoneyField(DecimalTextField):
-    """Dollars, to twelve decimals."""
+    """Dollars to twelve decimals, not negative."""
 
 
 class CentsMoneyField(DecimalTextField):
-    """Dollars in whole cents, as a commit states them."""
+    """Dollars in whole cents, as a commit states them; not negative."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(decimals=2, **options)
