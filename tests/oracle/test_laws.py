@@ -122,6 +122,22 @@ def test_the_laws_hold_after_every_happening(commit: Commit, told: list[Happenin
 
 
 @RUNS
+@given(commits, stories(), st.sampled_from(["2026-04-04", "2026-07-04", "2026-10-04"]))
+def test_right_after_a_close_half_a_cent_at_most_is_unbilled(
+    commit: Commit, told: list[Happening], day: str
+) -> None:
+    """Or less than the minimum that an invoice must reach."""
+    world = played(commit, [one for one in told if one.at <= at(day) - timedelta(days=1)])
+    world.apply(Advance(at=at(day)))
+    chain = world.facts.chains[0]
+    posted = sum((one.overage for one in world.quarters("A") if one.posted), Fraction(0))
+    unbilled = posted + given_back(world.facts, chain) - Fraction(chain.billed_cents, 100)
+    invoiced = any(one.occasion == f"close {len(chain.posted)}"
+                   for one in world.invoices("acme"))
+    assert abs(unbilled) <= Fraction("0.005") or (not invoiced and 0 < unbilled < Fraction("0.5"))
+
+
+@RUNS
 @given(commits, stories())
 def test_after_the_end_only_what_cannot_be_billed_is_left(
     commit: Commit, told: list[Happening]
