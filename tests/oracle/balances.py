@@ -57,21 +57,23 @@ def pending_rollover(facts: Facts, chain: Chain, usage: Usage, quarter: Quarter)
     return then.rolled_in - quarter.rolled_in
 
 
-def _view(
-    facts: Facts, chain: Chain, usage: Usage, quarter: Quarter, at: datetime
-) -> Balance:
-    left = [(one.drawn.grant, ZERO if quarter.posted else one.drawn.left)
-            for one in quarter.settled]
+def _view(facts: Facts, chain: Chain, usage: Usage, quarter: Quarter, at: datetime) -> Balance:
+    left = [
+        (one.drawn.grant, ZERO if quarter.posted else one.drawn.left) for one in quarter.settled
+    ]
     customer = chain.commits[0].customer
-    waiting = [one for one in usage.unrated
-               if one.event[0] == customer and one.reason != "waived"]
+    waiting = [one for one in usage.unrated if one.event[0] == customer and one.reason != "waived"]
     return Balance(
-        commit=quarter.slot.commit.key, index=quarter.slot.index,
+        commit=quarter.slot.commit.key,
+        index=quarter.slot.index,
         state="posted" if quarter.posted else "open",
-        granted=quarter.granted, used=quarter.used,
+        granted=quarter.granted,
+        used=quarter.used,
         available=sum((rest for grant, rest in left if grant.expires_at > at), ZERO),
         overage=quarter.overage,
         pending_rollover=pending_rollover(facts, chain, usage, quarter),
         unrated_events=len(waiting),
-        grants=tuple(GrantView(grant.kind, grant.amount, rest, grant.expires_at)
-                     for grant, rest in left))
+        grants=tuple(
+            GrantView(grant.kind, grant.amount, rest, grant.expires_at) for grant, rest in left
+        ),
+    )

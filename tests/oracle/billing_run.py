@@ -16,8 +16,10 @@ NO_GROUP: GroupKey = ("", "", "", Fraction(0))
 def given_back(facts: Facts, chain: Chain) -> Fraction:
     """Overage that was credited back to this chain so far."""
     keys = {commit.key for commit in chain.commits}
-    return sum((credit.amount for credit in facts.credits
-                if credit.given_back and credit.slot[0] in keys), ZERO)
+    return sum(
+        (credit.amount for credit in facts.credits if credit.given_back and credit.slot[0] in keys),
+        ZERO,
+    )
 
 
 def standing_overage(facts: Facts, chain: Chain, quarters: list[Quarter]) -> Fraction:
@@ -37,9 +39,12 @@ def to_give_back(facts: Facts, chain: Chain, quarters: list[Quarter]) -> Fractio
 
 def posted_groups(quarters: list[Quarter], usage: Usage) -> Groups:
     """The groups of all posted quarters."""
-    return {(quarter.slot.key, group): value
-            for quarter in quarters if quarter.posted
-            for group, value in usage.groups(quarter.slot.key).items()}
+    return {
+        (quarter.slot.key, group): value
+        for quarter in quarters
+        if quarter.posted
+        for group, value in usage.groups(quarter.slot.key).items()
+    }
 
 
 def overage_items(quarter: Quarter, usage: Usage) -> list[Unbilled]:
@@ -49,8 +54,10 @@ def overage_items(quarter: Quarter, usage: Usage) -> list[Unbilled]:
     if not quarter.used:
         return [Unbilled("overage", quarter.slot.key, NO_GROUP, quarter.overage, ZERO)]
     part = quarter.overage / quarter.used
-    return [Unbilled("overage", quarter.slot.key, group, amount * part, quantity * part)
-            for group, (amount, quantity) in usage.groups(quarter.slot.key).items()]
+    return [
+        Unbilled("overage", quarter.slot.key, group, amount * part, quantity * part)
+        for group, (amount, quantity) in usage.groups(quarter.slot.key).items()
+    ]
 
 
 def late_items(
@@ -68,24 +75,30 @@ def late_items(
     if not whole:
         return [Unbilled("late_usage", (chain.commits[0].key, 1), NO_GROUP, amount, ZERO)]
     part = amount / whole
-    return [Unbilled("late_usage", slot, group, added * part, quantity * part)
-            for (slot, group), added, quantity in late]
+    return [
+        Unbilled("late_usage", slot, group, added * part, quantity * part)
+        for (slot, group), added, quantity in late
+    ]
 
 
-def usage_lines(
-    chain: Chain, items: list[Unbilled], cents: int
-) -> list[Line]:
+def usage_lines(chain: Chain, items: list[Unbilled], cents: int) -> list[Line]:
     """Split cents over items; ties by quarter, model, mode, meter, rate ascending."""
     order = {commit.key: place for place, commit in enumerate(chain.commits)}
-    items = sorted(items, key=lambda one: (
-        order[one.slot[0]], one.slot[1], *one.group, one.kind))
+    items = sorted(items, key=lambda one: (order[one.slot[0]], one.slot[1], *one.group, one.kind))
     if cents <= 0 or not items:
         return []
     shares = split_cents(cents, [one.amount for one in items])
     return [
-        Line(one.kind, one.slot[0], one.slot[1], share, *one.group,
-             quantity=round_half_away(one.quantity))
-        for one, share in zip(items, shares, strict=True) if share
+        Line(
+            one.kind,
+            one.slot[0],
+            one.slot[1],
+            share,
+            *one.group,
+            quantity=round_half_away(one.quantity),
+        )
+        for one, share in zip(items, shares, strict=True)
+        if share
     ]
 
 
@@ -100,9 +113,12 @@ def bill_usage(
     cents = cents_of(standing) - chain.billed_cents
     own = overage_items(closing, usage) if closing else []
     fresh = closing.overage if closing else ZERO
-    late = late_items(chain, posted_groups(quarters, usage),
-                      standing - chain.settled_overage - fresh,
-                      closing.slot.key if closing else None)
+    late = late_items(
+        chain,
+        posted_groups(quarters, usage),
+        standing - chain.settled_overage - fresh,
+        closing.slot.key if closing else None,
+    )
     items = [*chain.carried, *own, *late]
     return usage_lines(chain, items, cents), items
 
@@ -114,15 +130,20 @@ def issue(
     if sum(line.cents for line in lines) < STRIPE_MINIMUM_CENTS:
         return None
     customer = chain.commits[0].customer
-    invoice = Invoice(len(facts.invoices) + 1, customer, commit, occasion, tuple(lines),
-                      state="draft")
+    invoice = Invoice(
+        len(facts.invoices) + 1, customer, commit, occasion, tuple(lines), state="draft"
+    )
     facts.invoices.append(invoice)
     return invoice
 
 
 def record_billing(
-    facts: Facts, chain: Chain, usage: Usage, quarters: list[Quarter],
-    items: list[Unbilled], billed: list[Line] | None,
+    facts: Facts,
+    chain: Chain,
+    usage: Usage,
+    quarters: list[Quarter],
+    items: list[Unbilled],
+    billed: list[Line] | None,
 ) -> None:
     """Remember what a close has settled; `billed` is None where no invoice was made."""
     standing = standing_overage(facts, chain, quarters)

@@ -46,19 +46,29 @@ def chain_balance(facts: Facts, chain: Chain, usage: Usage) -> Balances:
     usage_cents = _live_cents(facts, chain, usage_lines=True)
     waiting = sum(line.cents for line in chain.waiting) * CENT if chain.ended else ZERO
     keys = {commit.key for commit in chain.commits}
-    credited = sum((one.amount for one in facts.credits
-                    if one.slot[0] in keys and not one.given_back), ZERO)
-    add(total, {
-        "refunds payable": -refunds,
-        "usage revenue": -sum((one.drawn for one in quarters), ZERO),
-        "overage revenue": -over,
-        "breakage revenue": -sum((one.breakage for one in quarters), ZERO),
-        "contra-revenue": credited - sum((one.credits_expired for one in quarters), ZERO),
-        "unbilled receivable": (over + given_back(facts, chain) - usage_cents
-                                + chain.usage_refunded_cents * CENT - chain.rounded_off),
-        "rounding": (chain.rounded_off + waiting
-                     - sum((one.residue for one in quarters), ZERO)),
-    })
+    credited = sum(
+        (one.amount for one in facts.credits if one.slot[0] in keys and not one.given_back), ZERO
+    )
+    add(
+        total,
+        {
+            "refunds payable": -refunds,
+            "usage revenue": -sum((one.drawn for one in quarters), ZERO),
+            "overage revenue": -over,
+            "breakage revenue": -sum((one.breakage for one in quarters), ZERO),
+            "contra-revenue": credited - sum((one.credits_expired for one in quarters), ZERO),
+            "unbilled receivable": (
+                over
+                + given_back(facts, chain)
+                - usage_cents
+                + chain.usage_refunded_cents * CENT
+                - chain.rounded_off
+            ),
+            "rounding": (
+                chain.rounded_off + waiting - sum((one.residue for one in quarters), ZERO)
+            ),
+        },
+    )
     for quarter in quarters:
         add(total, {deferred(*quarter.slot.key): _deferred(facts, chain, quarter)})
     return total
@@ -67,13 +77,25 @@ def chain_balance(facts: Facts, chain: Chain, usage: Usage) -> Balances:
 def _deferred(facts: Facts, chain: Chain, quarter: Quarter) -> Fraction:
     """What remains of a quarter's grants less its grants not yet invoiced, as a credit."""
     remaining = quarter.refundable - quarter.residue if quarter.posted else quarter.left
-    invoiced = sum(
-        line.cents for invoice in facts.invoices if invoice.state in LIVE
-        for line in invoice.lines
-        if not line.for_usage and (line.commit, line.quarter) == quarter.slot.key) * CENT
+    invoiced = (
+        sum(
+            line.cents
+            for invoice in facts.invoices
+            if invoice.state in LIVE
+            for line in invoice.lines
+            if not line.for_usage and (line.commit, line.quarter) == quarter.slot.key
+        )
+        * CENT
+    )
     if chain.ended:
-        invoiced += sum(line.cents for line in chain.waiting
-                        if (line.commit, line.quarter) == quarter.slot.key) * CENT
+        invoiced += (
+            sum(
+                line.cents
+                for line in chain.waiting
+                if (line.commit, line.quarter) == quarter.slot.key
+            )
+            * CENT
+        )
     return quarter.paid - invoiced - remaining
 
 
@@ -84,8 +106,12 @@ def _chain_invoices(facts: Facts, chain: Chain) -> list[int]:
 
 def _live_cents(facts: Facts, chain: Chain, *, usage_lines: bool) -> Fraction:
     """Dollars on issued invoices, of usage lines or of the others."""
-    lines = [line for place in _chain_invoices(facts, chain)
-             if facts.invoices[place].state in LIVE for line in facts.invoices[place].lines]
+    lines = [
+        line
+        for place in _chain_invoices(facts, chain)
+        if facts.invoices[place].state in LIVE
+        for line in facts.invoices[place].lines
+    ]
     return sum(line.cents for line in lines if line.for_usage is usage_lines) * CENT
 
 

@@ -17,36 +17,58 @@ def at(text: str) -> datetime:
 
 def price(model: str, mode: str, meter: str, amount: str, since: str = "2025-01-01") -> Price:
     """A dated price."""
-    return Price(model=model, mode=mode, meter=meter, price=Fraction(amount),
-                 effective_at=at(since))
+    return Price(
+        model=model, mode=mode, meter=meter, price=Fraction(amount), effective_at=at(since)
+    )
 
 
 def unit_price() -> AddPrice:
     """The list price of the one model, known long before anything else."""
-    return AddPrice(at=at("2025-12-01"), price=Price(
-        model="m", mode="serverless", meter="units", price=UNIT, effective_at=at("2025-01-01")))
+    return AddPrice(
+        at=at("2025-12-01"),
+        price=Price(
+            model="m", mode="serverless", meter="units", price=UNIT, effective_at=at("2025-01-01")
+        ),
+    )
 
 
-def spend(
-    when: str, dollars: str, name: str, arrives: str | None = None, model: str = "m"
-) -> Use:
+def spend(when: str, dollars: str, name: str, arrives: str | None = None, model: str = "m") -> Use:
     """Usage worth exactly `dollars` at 20 % off."""
-    return Use(at=at(arrives or when), customer="acme", id=name, occurred_at=at(when),
-               model=model, quantities=(("units", int(Fraction(dollars) * 10**6)),))
+    return Use(
+        at=at(arrives or when),
+        customer="acme",
+        id=name,
+        occurred_at=at(when),
+        model=model,
+        quantities=(("units", int(Fraction(dollars) * 10**6)),),
+    )
 
 
 def small(amount: str = "100", quarters: int = 2, **terms: object) -> Commit:
     """A small commit from 2026-01-01 at 20 % off; any term can be given."""
-    given: dict[str, object] = {"customer": "acme", "key": "A", "starts_on": date(2026, 1, 1),
-                                "discount": Fraction("0.20"), **terms}
+    given: dict[str, object] = {
+        "customer": "acme",
+        "key": "A",
+        "starts_on": date(2026, 1, 1),
+        "discount": Fraction("0.20"),
+        **terms,
+    }
     return level(amount, quarters, **given)
 
 
 def uncommitted(**terms: object) -> Commit:
     """A customer billed in arrears by month; at 20 % off, so that `spend` fits."""
-    return Commit(**{"key": "U", "customer": "acme", "starts_on": date(2026, 1, 1),
-                     "quarters": None, "discount": Fraction("0.20"), "period_months": 1,
-                     **terms})  # type: ignore[arg-type]
+    return Commit(
+        **{
+            "key": "U",
+            "customer": "acme",
+            "starts_on": date(2026, 1, 1),
+            "quarters": None,
+            "discount": Fraction("0.20"),
+            "period_months": 1,
+            **terms,
+        }
+    )  # type: ignore[arg-type]
 
 
 def tell(commit: Commit, *told: Happening, until: str) -> World:

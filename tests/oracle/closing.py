@@ -73,8 +73,7 @@ class Job:
         invoice = billing_run.issue(facts, chain, slot.commit.key, f"close {slot.index}", lines)
         if invoice:
             chain.waiting = []
-        billing_run.record_billing(
-            facts, chain, usage, quarters, items, lines if invoice else None)
+        billing_run.record_billing(facts, chain, usage, quarters, items, lines if invoice else None)
 
     def _settle_ended(self, chain: Chain) -> None:
         """After the end: differences become an adjustment invoice or a credit note."""
@@ -92,7 +91,6 @@ class Job:
             chain.usage_refunded_cents += over
             billing_run.record_billing(facts, chain, usage, quarters, [], [])
             chain.invoiced_overage = standing
-
 
     def _round_off(self, chain: Chain) -> None:
         """What no invoice bills of an ended chain goes to rounding, made anew each time."""
@@ -113,9 +111,7 @@ def _quarter(quarters: list[Quarter], slot: Slot) -> Quarter:
     return next(one for one in quarters if one.slot.key == slot.key)
 
 
-def instalment_lines(
-    chain: Chain, quarters: list[Quarter], commit: str, index: int
-) -> list[Line]:
+def instalment_lines(chain: Chain, quarters: list[Quarter], commit: str, index: int) -> list[Line]:
     """The instalment of a quarter, once; nothing for a quarter without one."""
     if (commit, index) in chain.instalments_billed:
         return []
@@ -132,7 +128,8 @@ def true_up_lines(facts: Facts, slot: Slot) -> list[Line]:
     return [
         Line("true_up", slot.commit.key, slot.index, int(approved.request.amount * 100))
         for approved in facts.approved.values()
-        if approved.request.commit == slot.commit.key and slot.index in approved.granted
+        if approved.request.commit == slot.commit.key
+        and slot.index in approved.granted
         and not approved.request.bill_now
     ]
 

@@ -50,7 +50,8 @@ class Chain:
     invoiced_overage: Fraction = Fraction(0)  # exact overage + given back when last billed
     settled_overage: Fraction = Fraction(0)  # the same at the last close, billed or carried
     settled_groups: dict[tuple[SlotKey, GroupKey], tuple[Fraction, int]] = field(
-        default_factory=dict)
+        default_factory=dict
+    )
     carried: list["Unbilled"] = field(default_factory=list)
     waiting: list[Line] = field(default_factory=list)  # fixed lines not yet on an invoice
     instalments_billed: set[SlotKey] = field(default_factory=set)

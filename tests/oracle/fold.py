@@ -44,7 +44,8 @@ class Quarter:
     def paid(self) -> Fraction:
         """Instalment and true-ups: what is invoiced for the quarter."""
         return self._sum(
-            [one.amount for one in self.grants if one.kind in ("instalment", "true_up")])
+            [one.amount for one in self.grants if one.kind in ("instalment", "true_up")]
+        )
 
     @property
     def drawn(self) -> Fraction:
@@ -64,14 +65,12 @@ class Quarter:
     @property
     def breakage(self) -> Fraction:
         """Paid money that expired."""
-        return self._sum(
-            [one.lapsed for one in self.settled if one.drawn.grant.origin != "credit"])
+        return self._sum([one.lapsed for one in self.settled if one.drawn.grant.origin != "credit"])
 
     @property
     def credits_expired(self) -> Fraction:
         """Credits that expired: no revenue."""
-        return self._sum(
-            [one.lapsed for one in self.settled if one.drawn.grant.origin == "credit"])
+        return self._sum([one.lapsed for one in self.settled if one.drawn.grant.origin == "credit"])
 
     @property
     def refundable(self) -> Fraction:
@@ -98,8 +97,16 @@ def own_grants(facts: Facts, slot: Slot) -> list[Grant]:
         if not approved.from_quarter <= slot.index <= approved.through_quarter:
             continue
         if slot.index in approved.granted:
-            found.append(Grant("true_up", approved.request.amount, "paid", slot.end,
-                               created_at=approved.approved_at, number=approved.number))
+            found.append(
+                Grant(
+                    "true_up",
+                    approved.request.amount,
+                    "paid",
+                    slot.end,
+                    created_at=approved.approved_at,
+                    number=approved.number,
+                )
+            )
         else:
             instalment += approved.request.amount
     if instalment:
@@ -108,10 +115,17 @@ def own_grants(facts: Facts, slot: Slot) -> list[Grant]:
         if credit.slot == slot.key:
             early = credit.expires_at is not None and credit.expires_at < slot.end
             expires = credit.expires_at if early and credit.expires_at else slot.end
-            found.append(Grant(
-                "credit", credit.amount, "given_back" if credit.given_back else "credit",
-                expires, rolls_over=credit.rolls_over and not early,
-                created_at=credit.created_at, number=credit.number))
+            found.append(
+                Grant(
+                    "credit",
+                    credit.amount,
+                    "given_back" if credit.given_back else "credit",
+                    expires,
+                    rolls_over=credit.rolls_over and not early,
+                    created_at=credit.created_at,
+                    number=credit.number,
+                )
+            )
     return found
 
 
@@ -143,8 +157,9 @@ def fold_chain(
 
 def _in_slot(grant: Grant, slot: Slot) -> Grant:
     """A rollover lives to the end of the quarter that it rolls into."""
-    return Grant(grant.kind, grant.amount, grant.origin, slot.end, rolls=grant.rolls,
-                 position=grant.position)
+    return Grant(
+        grant.kind, grant.amount, grant.origin, slot.end, rolls=grant.rolls, position=grant.position
+    )
 
 
 def _untouched(drawn: Drawn) -> Settled:

@@ -154,5 +154,8 @@ def token_meters(
     """Reported tokens as disjoint meters: uncached input = input - cached."""
     if not 0 <= cached <= input_tokens:
         raise ValueError("cached input tokens are part of the input tokens")
-    return (("input_tokens", input_tokens - cached), ("cached_input_tokens", cached),
-            ("output_tokens", output))
+    return (
+        ("input_tokens", input_tokens - cached),
+        ("cached_input_tokens", cached),
+        ("output_tokens", output),
+    )

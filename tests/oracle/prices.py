@@ -22,9 +22,12 @@ def quoted(
     book: Sequence[Price], model: str, mode: str, meter: str, at: datetime
 ) -> Fraction | None:
     """The price in force at an instant under exactly this key; the latest added wins a tie."""
-    dated = [price for price in book
-             if (price.model, price.mode, price.meter) == (model, mode, meter)
-             and price.effective_at <= at]
+    dated = [
+        price
+        for price in book
+        if (price.model, price.mode, price.meter) == (model, mode, meter)
+        and price.effective_at <= at
+    ]
     if not dated:
         return None
     latest = max(price.effective_at for price in dated)
@@ -57,8 +60,14 @@ def protected_price(
     if price is None or not commit.price_protection:
         return price
     start = boundary(commit, 1)
-    instants = sorted({start} | {entry.effective_at for entry in book
-                                 if entry.model == model and start < entry.effective_at <= at})
+    instants = sorted(
+        {start}
+        | {
+            entry.effective_at
+            for entry in book
+            if entry.model == model and start < entry.effective_at <= at
+        }
+    )
     for instant in instants:
         cap = list_price(book, model, mode, meter, instant)
         if cap is not None:
@@ -67,8 +76,12 @@ def protected_price(
 
 
 def committed_rate(
-    book: Sequence[Price], commit: Commit, overrides: Sequence[Price], discount: Fraction,
-    key: tuple[str, str, str], at: datetime,
+    book: Sequence[Price],
+    commit: Commit,
+    overrides: Sequence[Price],
+    discount: Fraction,
+    key: tuple[str, str, str],
+    at: datetime,
 ) -> Fraction | None:
     """Dollars per single unit for (model, mode, meter), rounded once, or None without a price.
 

@@ -91,9 +91,7 @@ def _leftover(commit: Commit, index: int, followed: bool) -> Leftover:
     return "refund" if commit.end == "refund" else "expire"
 
 
-def slots_of(
-    commits: list[Commit], ended: SlotKey | None, horizon: datetime
-) -> list[Slot]:
+def slots_of(commits: list[Commit], ended: SlotKey | None, horizon: datetime) -> list[Slot]:
     """All quarters of a chain of commits, in order.
 
     The whole term and the first tail quarter always exist; quarters without a natural end
@@ -115,8 +113,16 @@ def slots_of(
                 break
             followed = cut is not None and end >= cut
             last = index == commit.last_index and not followed
-            found.append(Slot(commit, index, start, min(end, cut) if cut else end,
-                              _leftover(commit, index, followed), last))
+            found.append(
+                Slot(
+                    commit,
+                    index,
+                    start,
+                    min(end, cut) if cut else end,
+                    _leftover(commit, index, followed),
+                    last,
+                )
+            )
             if found[-1].key == ended:
                 return found
     return found

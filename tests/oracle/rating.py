@@ -69,8 +69,12 @@ def chain_slots(facts: Facts, chain: Chain) -> list[Slot]:
 
 def customer_slots(facts: Facts, customer: str) -> list[Slot]:
     """The quarters of all commits of a customer; they do not overlap."""
-    return [slot for chain in facts.chains if chain.commits[0].customer == customer
-            for slot in chain_slots(facts, chain)]
+    return [
+        slot
+        for chain in facts.chains
+        if chain.commits[0].customer == customer
+        for slot in chain_slots(facts, chain)
+    ]
 
 
 def slot_at(slots: list[Slot], instant: datetime) -> Slot | None:
@@ -80,10 +84,14 @@ def slot_at(slots: list[Slot], instant: datetime) -> Slot | None:
 
 def discount_at(facts: Facts, slot: Slot, instant: datetime) -> Fraction:
     """The best of the commit's discount and those of true-ups in force at an instant."""
-    better = [approved.request.discount for approved in facts.approved.values()
-              if approved.request.commit == slot.commit.key
-              and approved.request.discount is not None
-              and approved.discount_from is not None and approved.discount_from <= instant]
+    better = [
+        approved.request.discount
+        for approved in facts.approved.values()
+        if approved.request.commit == slot.commit.key
+        and approved.request.discount is not None
+        and approved.discount_from is not None
+        and approved.discount_from <= instant
+    ]
     return max([slot.commit.discount, *better])
 
 
@@ -94,7 +102,8 @@ def rate_of(
     overrides = [*slot.commit.overrides, *facts.overrides.get(slot.commit.key, [])]
     discount = discount_at(facts, slot, instant)
     return committed_rate(
-        facts.book, slot.commit, overrides, discount, (model, mode, meter), instant)
+        facts.book, slot.commit, overrides, discount, (model, mode, meter), instant
+    )
 
 
 @dataclass
@@ -116,7 +125,8 @@ class Rater:
         key = (slot.key, event.model, event.mode, meter, hour)
         if key not in self.rates:
             self.rates[key] = rate_of(
-                self.facts, slot, event.model, event.mode, meter, max(hour, slot.start))
+                self.facts, slot, event.model, event.mode, meter, max(hour, slot.start)
+            )
         return self.rates[key]
 
     def outcome(self, key: EventKey, event: Use) -> list[Rated] | Unrated:
@@ -126,8 +136,7 @@ class Rater:
         slot = slot_at(self.slots[event.customer], event.occurred_at)
         if slot is None or key in self.facts.waived:
             waived = key in self.facts.waived
-            return Unrated(key, slot.key if slot else None,
-                           "waived" if waived else "no_commit")
+            return Unrated(key, slot.key if slot else None, "waived" if waived else "no_commit")
         rated = []
         for meter, quantity in event.quantities:
             if quantity == 0:

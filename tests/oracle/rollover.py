@@ -77,7 +77,14 @@ def settle(
 def rolled_in(settled: Sequence[Settled], expires_at: datetime) -> list[Grant]:
     """The rollover grants of the next quarter, in the draw order of their sources."""
     return [
-        Grant("rollover", one.rolled, one.drawn.grant.origin, expires_at,
-              rolls=one.drawn.grant.rolls + 1, position=place)
-        for place, one in enumerate(settled) if one.rolled > 0
+        Grant(
+            "rollover",
+            one.rolled,
+            one.drawn.grant.origin,
+            expires_at,
+            rolls=one.drawn.grant.rolls + 1,
+            position=place,
+        )
+        for place, one in enumerate(settled)
+        if one.rolled > 0
     ]

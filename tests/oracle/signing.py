@@ -13,8 +13,7 @@ from .terms import Commit
 def sign(facts: Facts, happening: Sign) -> str:
     """Activate a commit: alone, or as the successor that continues an earlier chain."""
     commit = happening.commit
-    earlier = [chain for chain in facts.chains
-               if chain.commits[0].customer == commit.customer]
+    earlier = [chain for chain in facts.chains if chain.commits[0].customer == commit.customer]
     chain = Chain([commit])
     if earlier:
         answer = _place(earlier[-1], commit)
@@ -58,8 +57,10 @@ def move_invoice(facts: Facts, happening: Finalize | Pay | VoidInvoice | Reissue
     """Finalize a draft, pay or void what is finalized, reissue what is void."""
     invoice = facts.invoices[happening.invoice - 1]
     needed, then = {
-        Finalize: ("draft", "finalized"), Pay: ("finalized", "paid"),
-        VoidInvoice: ("finalized", "void"), Reissue: ("void", "reissued"),
+        Finalize: ("draft", "finalized"),
+        Pay: ("finalized", "paid"),
+        VoidInvoice: ("finalized", "void"),
+        Reissue: ("void", "reissued"),
     }[type(happening)]
     if invoice.state != needed:
         return "refused"
@@ -67,8 +68,13 @@ def move_invoice(facts: Facts, happening: Finalize | Pay | VoidInvoice | Reissue
     if isinstance(happening, Pay):
         invoice.paid_through = happening.through
     if isinstance(happening, Reissue):
-        again = issue(facts, facts.chain_of(invoice.commit), invoice.commit,
-                      invoice.occasion, list(invoice.lines))
+        again = issue(
+            facts,
+            facts.chain_of(invoice.commit),
+            invoice.commit,
+            invoice.occasion,
+            list(invoice.lines),
+        )
         assert again is not None
         again.revision = invoice.revision + 1
     return "ok"

@@ -68,9 +68,7 @@ class Commit:
         return self.quarters + max(1, self.end_quarters or 0)
 
 
-def level(
-    amount: str, quarters: int = 4, **terms: object
-) -> Commit:
+def level(amount: str, quarters: int = 4, **terms: object) -> Commit:
     """A commit with the same instalment each quarter (a shorthand for tests)."""
     instalments = (Fraction(amount),) * quarters
     return Commit(quarters=quarters, instalments=instalments, **terms)  # type: ignore[arg-type]

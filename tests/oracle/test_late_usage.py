@@ -20,7 +20,9 @@ def test_overage_taken_back_becomes_a_credit_in_the_open_quarter() -> None:
     assert world.quarter("A", 1).overage == Fraction("10.004")
     second = world.quarter("A", 2)
     assert [(one.kind, one.origin) for one in second.grants] == [
-        ("instalment", "paid"), ("credit", "given_back")]
+        ("instalment", "paid"),
+        ("credit", "given_back"),
+    ]
     assert second.granted == 120
     assert world.trial_balance()["unbilled receivable"] == Fraction("0.004")
 
@@ -35,9 +37,12 @@ def test_a_void_that_only_frees_money_shows_as_more_rolled_in() -> None:
 
 def test_late_overage_waiting_for_its_invoice_is_reduced_first() -> None:
     """30 late, 10 of it voided before the close: 20 are billed and nothing is given back."""
-    told = [spend("2026-01-10", "100", "a"),
-            spend("2026-01-11", "20", "b", arrives="2026-05-01"),
-            spend("2026-01-12", "10", "c", arrives="2026-05-02"), void("c", "2026-05-03")]
+    told = [
+        spend("2026-01-10", "100", "a"),
+        spend("2026-01-11", "20", "b", arrives="2026-05-01"),
+        spend("2026-01-12", "10", "c", arrives="2026-05-02"),
+        void("c", "2026-05-03"),
+    ]
     world = tell(small(), *told, until="2026-07-05")
     assert lines(world, 3) == [("late_usage", 1, 2000)]
     assert all(one.kind != "credit" for one in world.quarter("A", 2).grants)
@@ -47,8 +52,9 @@ def test_given_back_money_rolls_whole_and_is_refunded_at_the_end() -> None:
     """Outside fraction, cap and count; a commit that expires refunds it all the same."""
     policy = Rollover(fraction=Fraction(0), cap=Fraction(0), max_times=0)
     use = [spend("2026-01-10", "110", "a"), spend("2026-01-11", "20", "b")]
-    world = tell(small(end="expire", rollover=policy), *use, void("b", "2026-05-01"),
-                 until="2026-10-05")
+    world = tell(
+        small(end="expire", rollover=policy), *use, void("b", "2026-05-01"), until="2026-10-05"
+    )
     assert [one.rolled_out for one in world.quarters("A")] == [0, 20, 0]
     assert world.quarter("A", 2).breakage == 100
     assert world.trial_balance()["refunds payable"] == -20
@@ -75,10 +81,18 @@ def test_when_no_quarter_is_open_the_next_job_settles() -> None:
     less = tell(commit, *use, void("b", "2026-09-01"), until="2026-09-02")
     assert less.trial_balance()["refunds payable"] == -20
     assert less.trial_balance()["rounding"] == Fraction("0.004")
-    freed = tell(commit, spend("2026-01-10", "60", "a"), spend("2026-04-11", "40", "b"),
-                 void("b", "2026-09-01"), until="2026-09-02")
+    freed = tell(
+        commit,
+        spend("2026-01-10", "60", "a"),
+        spend("2026-04-11", "40", "b"),
+        void("b", "2026-09-01"),
+        until="2026-09-02",
+    )
     assert freed.trial_balance() == {
-        "accounts receivable": 100, "refunds payable": -40, "usage revenue": -60}
+        "accounts receivable": 100,
+        "refunds payable": -40,
+        "usage revenue": -60,
+    }
 
 
 def test_refunded_money_is_not_called_back() -> None:
@@ -86,7 +100,10 @@ def test_refunded_money_is_not_called_back() -> None:
     late = spend("2026-01-12", "10", "c", arrives="2026-09-01")
     world = tell(small("100", 1, end="refund"), late, until="2026-09-02")
     assert world.trial_balance() == {
-        "accounts receivable": 110, "refunds payable": -100, "overage revenue": -10}
+        "accounts receivable": 110,
+        "refunds payable": -100,
+        "overage revenue": -10,
+    }
 
 
 def test_events_are_never_edited() -> None:

@@ -23,18 +23,25 @@ from .terms import Commit, Rollover
 from .world import World
 
 START, YEAR_END = at("2026-01-01"), at("2026-12-20")
-RUNS = settings(max_examples=25, deadline=None,
-                suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+RUNS = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 moments = st.integers(0, 340 * 24).map(lambda hours: START + timedelta(hours=hours))
 delays = st.sampled_from([0, 0, 1, 30, 60, 100, 200]).map(lambda days: timedelta(days=days))
 rollovers = st.builds(
-    Rollover, fraction=st.sampled_from([Fraction(1), Fraction(1, 3), Fraction(0)]),
+    Rollover,
+    fraction=st.sampled_from([Fraction(1), Fraction(1, 3), Fraction(0)]),
     cap=st.sampled_from([None, None, Fraction(7), Fraction(0)]),
-    max_times=st.sampled_from([None, None, 0, 1, 2]))
+    max_times=st.sampled_from([None, None, 0, 1, 2]),
+)
 commits = st.builds(
     lambda rollover, end, more: small("10", 2, rollover=rollover, end=end, end_quarters=more),
-    rollovers, st.sampled_from(["tail", "expire", "refund", "renewal"]),
-    st.sampled_from([None, None, 1, 2]))
+    rollovers,
+    st.sampled_from(["tail", "expire", "refund", "renewal"]),
+    st.sampled_from([None, None, 1, 2]),
+)
 
 
 @st.composite
@@ -43,10 +50,16 @@ def uses(draw: st.DrawFn) -> list[Use]:
     found = []
     for number in range(draw(st.integers(1, 7))):
         occurred = draw(moments)
-        found.append(Use(
-            at=min(occurred + draw(delays), YEAR_END), customer="acme", id=str(number),
-            occurred_at=occurred, model="m",
-            quantities=(("units", draw(st.integers(1, 15_000_000))),)))
+        found.append(
+            Use(
+                at=min(occurred + draw(delays), YEAR_END),
+                customer="acme",
+                id=str(number),
+                occurred_at=occurred,
+                model="m",
+                quantities=(("units", draw(st.integers(1, 15_000_000))),),
+            )
+        )
     return found
 
 
@@ -56,18 +69,32 @@ def stories(draw: st.DrawFn) -> list[Happening]:
     events = draw(uses())
     told: list[Happening] = [*events]
     for event in draw(st.lists(st.sampled_from(events), max_size=3, unique_by=lambda e: e.id)):
-        told.append(Void(at=max(event.at, draw(moments)), customer="acme",
-                         id=f"v{event.id}", target_id=event.id))
+        told.append(
+            Void(
+                at=max(event.at, draw(moments)),
+                customer="acme",
+                id=f"v{event.id}",
+                target_id=event.id,
+            )
+        )
     for number in range(draw(st.integers(0, 2))):
         when = draw(moments)
-        told.append(Credit(at=when, commit="A", key=f"c{number}",
-                           amount=Fraction(draw(st.integers(1, 900)), 100),
-                           expires_at=draw(st.sampled_from([None, when + timedelta(days=20)])),
-                           rolls_over=draw(st.booleans())))
+        told.append(
+            Credit(
+                at=when,
+                commit="A",
+                key=f"c{number}",
+                amount=Fraction(draw(st.integers(1, 900)), 100),
+                expires_at=draw(st.sampled_from([None, when + timedelta(days=20)])),
+                rolls_over=draw(st.booleans()),
+            )
+        )
     if draw(st.booleans()):
         when = draw(moments)
-        told += [RequestTrueUp(at=when, commit="A", key="t", amount=Fraction(3)),
-                 ApproveTrueUp(at=when, key="t")]
+        told += [
+            RequestTrueUp(at=when, commit="A", key="t", amount=Fraction(3)),
+            ApproveTrueUp(at=when, key="t"),
+        ]
     return sorted(told, key=lambda one: one.at)
 
 
@@ -88,8 +115,14 @@ def check_quarter(quarter: Quarter) -> None:
     """Used = drawn + overage; never drawable money and overage at once; nothing is lost."""
     withdrawn = sum((one.drawn.refunded for one in quarter.settled), Fraction(0))
     drawn = sum((one.drawn.drawn for one in quarter.settled), Fraction(0))
-    drawable = sum((one.drawn.left for one in quarter.settled
-                    if one.drawn.grant.expires_at == quarter.slot.end), Fraction(0))
+    drawable = sum(
+        (
+            one.drawn.left
+            for one in quarter.settled
+            if one.drawn.grant.expires_at == quarter.slot.end
+        ),
+        Fraction(0),
+    )
     if not withdrawn:  # a refund stands even where late usage would have drawn the money
         assert quarter.used == drawn + quarter.overage
         assert drawable == 0 or quarter.overage == 0
@@ -111,14 +144,18 @@ def test_the_laws_hold_after_every_happening(commit: Commit, told: list[Happenin
         books = world.trial_balance()
         assert sum(books.values()) == 0
         chain = world.facts.chains[0]
-        billed = sum(line.cents for invoice in world.invoices("acme")
-                     for line in invoice.lines if line.for_usage)
+        billed = sum(
+            line.cents
+            for invoice in world.invoices("acme")
+            for line in invoice.lines
+            if line.for_usage
+        )
         unbilled = books.get("unbilled receivable", Fraction(0)) + chain.rounded_off
         notes = chain.usage_refunded_cents
         assert total(world, "overage") + given_back(world.facts, chain) == (
-            Fraction(billed - notes, 100) + unbilled)
-        assert all(line.cents >= 0 for invoice in world.invoices("acme")
-                   for line in invoice.lines)
+            Fraction(billed - notes, 100) + unbilled
+        )
+        assert all(line.cents >= 0 for invoice in world.invoices("acme") for line in invoice.lines)
 
 
 @RUNS
@@ -132,8 +169,7 @@ def test_right_after_a_close_half_a_cent_at_most_is_unbilled(
     chain = world.facts.chains[0]
     posted = sum((one.overage for one in world.quarters("A") if one.posted), Fraction(0))
     unbilled = posted + given_back(world.facts, chain) - Fraction(chain.billed_cents, 100)
-    invoiced = any(one.occasion == f"close {len(chain.posted)}"
-                   for one in world.invoices("acme"))
+    invoiced = any(one.occasion == f"close {len(chain.posted)}" for one in world.invoices("acme"))
     assert abs(unbilled) <= Fraction("0.005") or (not invoiced and 0 < unbilled < Fraction("0.5"))
 
 
@@ -159,8 +195,9 @@ def test_arrival_order_changes_nothing_while_a_quarter_is_open(
 ) -> None:
     """Without delay or all in one shuffle within the grace: the same in all ends."""
     prompt = [replace(one, at=one.occurred_at) for one in events]
-    delayed = [replace(one, at=one.occurred_at + timedelta(
-        hours=random.randrange(72))) for one in prompt]  # type: ignore[attr-defined]
+    delayed = [
+        replace(one, at=one.occurred_at + timedelta(hours=random.randrange(72))) for one in prompt
+    ]  # type: ignore[attr-defined]
     worlds = []
     for told in (prompt, delayed):
         world = played(commit, sorted(told, key=lambda one: one.at))
@@ -169,7 +206,8 @@ def test_arrival_order_changes_nothing_while_a_quarter_is_open(
     first, second = worlds
     assert first.trial_balance() == second.trial_balance()
     assert [one.lines for one in first.invoices("acme")] == [
-        one.lines for one in second.invoices("acme")]
+        one.lines for one in second.invoices("acme")
+    ]
 
 
 @RUNS
@@ -180,20 +218,38 @@ def test_late_usage_is_conserved(
     """Late amount = balance drawn + extra overage + breakage undone, exactly."""
     world = played(commit, told)
     world.apply(Advance(at=YEAR_END))
-    before = {name: total(world, name) for name in (
-        "overage", "breakage", "credits_expired", "refundable")}
+    before = {
+        name: total(world, name)
+        for name in ("overage", "breakage", "credits_expired", "refundable")
+    }
     known = {one.slot.key for one in world.quarters("A")}
     used = total(world, "used")
     open_left = sum((one.left for one in world.quarters("A") if not one.posted), Fraction(0))
-    assert world.apply(Use(
-        at=YEAR_END, customer="acme", id="late", occurred_at=min(occurred, YEAR_END), model="m",
-        quantities=(("units", units),))) == "ok"
+    assert (
+        world.apply(
+            Use(
+                at=YEAR_END,
+                customer="acme",
+                id="late",
+                occurred_at=min(occurred, YEAR_END),
+                model="m",
+                quantities=(("units", units),),
+            )
+        )
+        == "ok"
+    )
     if {one.slot.key for one in world.quarters("A")} != known or world.usage().unrated:
         return
     drawn = open_left - sum(
-        (one.left for one in world.quarters("A") if not one.posted), Fraction(0))
-    undone = sum((before[name] - total(world, name)
-                  for name in ("breakage", "credits_expired", "refundable")), Fraction(0))
+        (one.left for one in world.quarters("A") if not one.posted), Fraction(0)
+    )
+    undone = sum(
+        (
+            before[name] - total(world, name)
+            for name in ("breakage", "credits_expired", "refundable")
+        ),
+        Fraction(0),
+    )
     extra = total(world, "overage") - before["overage"]
     assert total(world, "used") - used == Fraction(units, 10**6)
     assert drawn + extra + undone == Fraction(units, 10**6)

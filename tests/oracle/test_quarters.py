@@ -16,15 +16,24 @@ def starts(commit: Commit, count: int) -> list[date]:
 def test_a_commit_from_nov_30() -> None:
     """Nov 30, Feb 28, May 30, Aug 30: never May 28."""
     assert starts(small(starts_on=date(2026, 11, 30)), 6) == [
-        date(2026, 11, 30), date(2027, 2, 28), date(2027, 5, 30), date(2027, 8, 30),
-        date(2027, 11, 30), date(2028, 2, 29)]
+        date(2026, 11, 30),
+        date(2027, 2, 28),
+        date(2027, 5, 30),
+        date(2027, 8, 30),
+        date(2027, 11, 30),
+        date(2028, 2, 29),
+    ]
 
 
 def test_a_commit_from_feb_29_and_one_from_the_31st() -> None:
     """A leap day comes back on the 29th of the other months."""
     assert starts(small(starts_on=date(2028, 2, 29)), 5) == [
-        date(2028, 2, 29), date(2028, 5, 29), date(2028, 8, 29), date(2028, 11, 29),
-        date(2029, 2, 28)]
+        date(2028, 2, 29),
+        date(2028, 5, 29),
+        date(2028, 8, 29),
+        date(2028, 11, 29),
+        date(2029, 2, 28),
+    ]
     assert months_later(date(2026, 1, 31), 1) == date(2026, 2, 28)
     assert months_later(date(2026, 8, 31), 3) == date(2026, 11, 30)
 
@@ -40,8 +49,12 @@ def test_boundaries_are_the_first_instant_of_the_date_in_the_zone() -> None:
 
 def test_usage_belongs_to_the_quarter_in_which_it_occurred() -> None:
     """Half-open: the boundary itself is the next quarter's."""
-    world = tell(small(), spend("2026-03-31T23:59:59.999", "1", "a"),
-                 spend("2026-04-01", "2", "b"), until="2026-04-02")
+    world = tell(
+        small(),
+        spend("2026-03-31T23:59:59.999", "1", "a"),
+        spend("2026-04-01", "2", "b"),
+        until="2026-04-02",
+    )
     assert [one.used for one in world.quarters("A")][:2] == [1, 2]
 
 

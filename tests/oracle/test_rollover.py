@@ -34,7 +34,8 @@ def test_a_fraction_is_taken_of_each_grant_and_cut_to_12_decimals() -> None:
     assert world.quarter("A", 1).breakage == 100 - third
     assert grants(world.quarter("A", 3))[0] == ("rollover", Fraction("11.111111111111"), 2)
     assert world.trial_balance()["breakage revenue"] == -(
-        world.quarter("A", 1).breakage + world.quarter("A", 2).breakage)
+        world.quarter("A", 1).breakage + world.quarter("A", 2).breakage
+    )
 
 
 def test_a_cap_is_per_close_and_used_up_in_draw_order() -> None:
@@ -43,7 +44,8 @@ def test_a_cap_is_per_close_and_used_up_in_draw_order() -> None:
     assert [grants(one) for one in world.quarters("A")[1:4]] == [
         [("rollover", 100, 1), ("instalment", 100, 0)],
         [("rollover", 100, 2), ("rollover", 30, 1), ("instalment", 100, 0)],
-        [("rollover", 100, 3), ("rollover", 30, 2), ("instalment", 100, 0)]]
+        [("rollover", 100, 3), ("rollover", 30, 2), ("instalment", 100, 0)],
+    ]
     assert [one.breakage for one in world.quarters("A")[:3]] == [0, 70, 100]
 
 
@@ -51,7 +53,8 @@ def test_a_dollar_rolls_at_most_max_times() -> None:
     """The count goes with each grant."""
     world = idle(Rollover(max_times=1), "2026-10-05")
     assert [grants(one) for one in world.quarters("A")[1:4]] == [
-        [("rollover", 100, 1), ("instalment", 100, 0)]] * 3
+        [("rollover", 100, 1), ("instalment", 100, 0)]
+    ] * 3
     assert [one.breakage for one in world.quarters("A")[:3]] == [0, 100, 100]
     never = idle(Rollover(max_times=0), "2026-04-05")
     assert never.quarter("A", 1).breakage == 100

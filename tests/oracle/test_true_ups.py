@@ -10,16 +10,18 @@ from .world import World
 def told(asked: str, approved: str, until: str, **more: object) -> World:
     """A commit of 100 for 3 quarters with a true-up of 10 a quarter."""
     steps: list[Happening] = [
-        RequestTrueUp(at=at(asked), commit="A", key="t", amount=Fraction(10),
-                      **more),  # type: ignore[arg-type]
-        ApproveTrueUp(at=at(approved), key="t")]
+        RequestTrueUp(at=at(asked), commit="A", key="t", amount=Fraction(10), **more),  # type: ignore[arg-type]
+        ApproveTrueUp(at=at(approved), key="t"),
+    ]
     return tell(small("100", 3), *steps, until=until)
 
 
 def instalments(world: World) -> list[list[Fraction]]:
     """Amounts of own grants of the term's quarters."""
-    return [[one.amount for one in quarter.grants if one.kind != "rollover"]
-            for quarter in world.quarters("A")[:3]]
+    return [
+        [one.amount for one in quarter.grants if one.kind != "rollover"]
+        for quarter in world.quarters("A")[:3]
+    ]
 
 
 def test_a_granted_quarter_is_billed_at_its_close_and_later_instalments_grow() -> None:
@@ -60,6 +62,15 @@ def test_tail_quarters_and_posted_quarters_cannot_be_trued_up() -> None:
     """Refused at the request."""
     world = tell(small("100", 3), until="2026-10-02")
     for first in (None, 1, 2, 4):
-        assert world.apply(RequestTrueUp(
-            at=at("2026-10-02"), commit="A", key=f"t{first}", amount=Fraction(10),
-            from_quarter=first)) == "refused"
+        assert (
+            world.apply(
+                RequestTrueUp(
+                    at=at("2026-10-02"),
+                    commit="A",
+                    key=f"t{first}",
+                    amount=Fraction(10),
+                    from_quarter=first,
+                )
+            )
+            == "refused"
+        )

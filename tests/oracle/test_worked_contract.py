@@ -11,8 +11,9 @@ from .money import show
 from .terms import level
 from .world import World
 
-ACME = level("30000", customer="acme", key="A", starts_on=date(2026, 1, 1),
-             discount=Fraction("0.20"))
+ACME = level(
+    "30000", customer="acme", key="A", starts_on=date(2026, 1, 1), discount=Fraction("0.20")
+)
 
 
 def story(*late: Use) -> list[Happening]:
@@ -28,8 +29,10 @@ def story(*late: Use) -> list[Happening]:
         spend("2026-11-01", "45000", "q4"),
         *late,
     ]
-    told += [Advance(at=at(day)) for day in (
-        "2026-04-05", "2026-07-05", "2026-10-05", "2027-01-05", "2027-04-05")]
+    told += [
+        Advance(at=at(day))
+        for day in ("2026-04-05", "2026-07-05", "2026-10-05", "2027-01-05", "2027-04-05")
+    ]
     return sorted(told, key=lambda one: one.at)
 
 
@@ -50,15 +53,40 @@ def test_the_quarters_are_those_of_the_page() -> None:
     """Granted, rolled in, used, overage and rolled out, by hand."""
     world = told()
     assert figures(world, "granted") == [
-        "30000.000000", "38000.000000", "40000.000000", "43749.876544", "0.000000"]
+        "30000.000000",
+        "38000.000000",
+        "40000.000000",
+        "43749.876544",
+        "0.000000",
+    ]
     assert figures(world, "rolled_in") == [
-        "0.000000", "8000.000000", "0.000000", "3749.876544", "0.000000"]
+        "0.000000",
+        "8000.000000",
+        "0.000000",
+        "3749.876544",
+        "0.000000",
+    ]
     assert figures(world, "used") == [
-        "22000.000000", "41500.000000", "36250.123456", "45000.000000", "0.000000"]
+        "22000.000000",
+        "41500.000000",
+        "36250.123456",
+        "45000.000000",
+        "0.000000",
+    ]
     assert figures(world, "overage") == [
-        "0.000000", "3500.000000", "0.000000", "1250.123456", "0.000000"]
+        "0.000000",
+        "3500.000000",
+        "0.000000",
+        "1250.123456",
+        "0.000000",
+    ]
     assert figures(world, "rolled_out") == [
-        "8000.000000", "0.000000", "3749.876544", "0.000000", "0.000000"]
+        "8000.000000",
+        "0.000000",
+        "3749.876544",
+        "0.000000",
+        "0.000000",
+    ]
     assert set(figures(world, "breakage")) == {"0.000000"}
     assert [one.kind for one in world.quarter("A", 3).grants] == ["instalment", "true_up"]
     assert [one.kind for one in world.quarter("A", 4).grants] == ["rollover", "instalment"]
@@ -68,9 +96,19 @@ def test_the_invoices_are_those_of_the_page() -> None:
     """Activation, three closes with the next instalment, the last close."""
     invoices = told().invoices("acme")
     assert [one.total_cents for one in invoices] == [
-        3_000_000, 3_000_000, 3_350_000, 5_000_000, 125_012]
+        3_000_000,
+        3_000_000,
+        3_350_000,
+        5_000_000,
+        125_012,
+    ]
     assert [one.cents("instalment") for one in invoices] == [
-        3_000_000, 3_000_000, 3_000_000, 4_000_000, 0]
+        3_000_000,
+        3_000_000,
+        3_000_000,
+        4_000_000,
+        0,
+    ]
     assert [one.cents("overage") for one in invoices] == [0, 0, 350_000, 0, 125_012]
     assert invoices[3].cents("true_up") == 1_000_000
     assert sum(one.total_cents for one in invoices) == 14_475_012
@@ -86,8 +124,19 @@ def test_the_trial_balance_at_the_end() -> None:
     }
 
 
-@pytest.mark.parametrize("day", ["2026-01-15", "2026-02-15", "2026-04-02", "2026-04-10",
-                                 "2026-08-20", "2026-10-02", "2026-10-06", "2027-03-01"])
+@pytest.mark.parametrize(
+    "day",
+    [
+        "2026-01-15",
+        "2026-02-15",
+        "2026-04-02",
+        "2026-04-10",
+        "2026-08-20",
+        "2026-10-02",
+        "2026-10-06",
+        "2027-03-01",
+    ],
+)
 def test_the_trial_balance_is_zero_in_all(day: str) -> None:
     """Debits equal credits on any day."""
     assert sum(told(until=day).trial_balance().values()) == 0
@@ -123,12 +172,18 @@ def test_late_usage_in_mid_q2() -> None:
     after = after_world.trial_balance()
     assert before["unbilled receivable"] == 3500
     assert after["unbilled receivable"] == 4000
-    quiet = [told(*one, until="2026-04-30") for one in (
-        (), (spend("2026-02-02", "500", "late", arrives="2026-04-20"),))]
-    changes = {name: quiet[1].trial_balance()[name] - amount
-               for name, amount in quiet[0].trial_balance().items()}
+    quiet = [
+        told(*one, until="2026-04-30")
+        for one in ((), (spend("2026-02-02", "500", "late", arrives="2026-04-20"),))
+    ]
+    changes = {
+        name: quiet[1].trial_balance()[name] - amount
+        for name, amount in quiet[0].trial_balance().items()
+    }
     assert {name: one for name, one in changes.items() if one} == {
-        "deferred revenue A Q2": 500, "usage revenue": -500}
+        "deferred revenue A Q2": 500,
+        "usage revenue": -500,
+    }
     world = told(late)
     assert figures(world, "used")[0] == "22500.000000"
     assert figures(world, "rolled_out")[0] == "7500.000000"
@@ -146,5 +201,8 @@ def test_late_usage_in_mid_q3() -> None:
     assert figures(world, "overage")[2] == "0.000000"
     invoice = world.invoices("acme")[3]
     assert [(one.kind, one.quarter, one.cents) for one in invoice.lines] == [
-        ("instalment", 4, 4_000_000), ("true_up", 3, 1_000_000), ("late_usage", 1, 50_000)]
+        ("instalment", 4, 4_000_000),
+        ("true_up", 3, 1_000_000),
+        ("late_usage", 1, 50_000),
+    ]
     assert world.trial_balance()["rounding"] == Fraction("0.003456")

@@ -55,21 +55,19 @@ def approve(facts: Facts, happening: ApproveTrueUp) -> str:
     commit, chain = facts.commit(wanted.commit), facts.chain_of(wanted.commit)
     assert commit.quarters is not None
     through = wanted.through_quarter or commit.quarters
-    live = [index for index in range(first, through + 1)
-            if (commit.key, index) not in chain.posted]
+    live = [index for index in range(first, through + 1) if (commit.key, index) not in chain.posted]
     if not live:
         return "refused"
-    granted = tuple(index for index in live
-                    if (commit.key, index) in chain.instalments_billed)
+    granted = tuple(index for index in live if (commit.key, index) in chain.instalments_billed)
     starts = None
     if wanted.discount is not None:
         soonest = next_whole_hour(happening.at)
         starts = max(soonest, wanted.effective_at or soonest)
     facts.approved[happening.key] = Approved(
-        wanted, happening.at, facts.next_number(), live[0], through, granted, starts)
+        wanted, happening.at, facts.next_number(), live[0], through, granted, starts
+    )
     if wanted.bill_now and granted:
-        lines = [Line("true_up", commit.key, index, int(wanted.amount * 100))
-                 for index in granted]
+        lines = [Line("true_up", commit.key, index, int(wanted.amount * 100)) for index in granted]
         if issue(facts, chain, commit.key, f"true-up {wanted.key}", lines) is None:
             chain.waiting += lines
     return "ok"
@@ -86,7 +84,15 @@ def credit(facts: Facts, happening: Credit) -> str:
     expires = happening.expires_at
     if expires and (not is_whole_hour(expires) or expires <= boundary(commit, index)):
         return "refused"
-    facts.credits.append(Granted(
-        slot, happening.amount, expires, happening.rolls_over, False, happening.at,
-        facts.next_number()))
+    facts.credits.append(
+        Granted(
+            slot,
+            happening.amount,
+            expires,
+            happening.rolls_over,
+            False,
+            happening.at,
+            facts.next_number(),
+        )
+    )
     return "ok"

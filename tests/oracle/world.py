@@ -100,9 +100,11 @@ class World:
             amount = to_give_back(self.facts, chain, quarters)
             if amount:
                 assert self.facts.now is not None
-                self.facts.credits.append(Granted(
-                    slot.key, amount, None, True, True, self.facts.now,
-                    self.facts.next_number()))
+                self.facts.credits.append(
+                    Granted(
+                        slot.key, amount, None, True, True, self.facts.now, self.facts.next_number()
+                    )
+                )
 
     @singledispatchmethod
     def _apply(self, happening: Happening, before: datetime) -> str:
@@ -167,8 +169,11 @@ class World:
     def quarters(self, commit: str) -> list[Quarter]:
         """Every quarter of a commit with all its figures."""
         chain = self.facts.chain_of(commit)
-        return [one for one in fold_chain(self.facts, chain, rate_all(self.facts))
-                if one.slot.commit.key == commit]
+        return [
+            one
+            for one in fold_chain(self.facts, chain, rate_all(self.facts))
+            if one.slot.commit.key == commit
+        ]
 
     def quarter(self, commit: str, index: int) -> Quarter:
         """One quarter, counted from 1."""
