@@ -20,7 +20,7 @@ from billing.api.fields import (
 from billing.domain.money import plain
 from commits.domain.policies import EndOfTerm, RolloverPolicy
 from commits.domain.terms import CommitTerms, OverrideTerm
-from commits.models import Commit, TrueUp
+from commits.models import Commit, Credit, TrueUp
 from commits.services.balances import Balance, QuarterView
 from commits.services.closes import CloseRow
 from commits.services.true_ups import TrueUpRequest
@@ -161,6 +161,14 @@ def true_up_request(given: dict[str, Any]) -> TrueUpRequest:
     return TrueUpRequest(**given)
 
 
+class CreditSerializer(StrictSerializer):
+    amount = CentsMoneyField()
+    reason = TextField(max_length=300)
+    quarter = WholeNumberField(required=False, allow_null=True)
+    expires_at = InstantField(required=False, allow_null=True)
+    rolls_over = FlagField(required=False)
+
+
 class ClosesSerializer(StrictSerializer):
     as_of = InstantField()
     commit = serializers.UUIDField(required=False, allow_null=True)
@@ -291,6 +299,22 @@ def true_up_body(true_up: TrueUp) -> dict[str, Any]:
         "state": true_up.state,
         "requested_by": true_up.requested_by,
         "decided_by": true_up.decided_by or None,
+    }
+
+
+def credit_body(credit: Credit) -> dict[str, Any]:
+    """A credit as the API shows it."""
+    return {
+        "id": str(credit.pk),
+        "commit": str(credit.commit_id),
+        "amount": f"{credit.amount:.2f}",
+        "reason": credit.reason,
+        "quarter": credit.quarter_index,
+        "expires_at": instant(credit.expires_at),
+        "rolls_over": credit.rolls_over,
+        "state": credit.state,
+        "requested_by": credit.requested_by,
+        "decided_by": credit.decided_by or None,
     }
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from commits.api import sandbox, views
+from commits.api import requests, sandbox, views
 
 urlpatterns = [
     path("commits", views.CommitsView.as_view()),
@@ -11,9 +11,12 @@ urlpatterns = [
     path("commits/<uuid:commit_id>/quarters", views.QuartersView.as_view()),
     path("commits/<uuid:commit_id>/quarters/<int:index>/plan", views.PlanView.as_view()),
     path("commits/<uuid:commit_id>/quarters/<int:index>/approve", views.ApproveCloseView.as_view()),
-    path("commits/<uuid:commit_id>/true-ups", views.TrueUpsView.as_view()),
-    path("true-ups/<uuid:true_up_id>/approve", views.ApproveTrueUpView.as_view()),
-    path("true-ups/<uuid:true_up_id>/reject", views.RejectTrueUpView.as_view()),
+    path("commits/<uuid:commit_id>/true-ups", requests.TrueUpsView.as_view()),
+    path("true-ups/<uuid:true_up_id>/approve", requests.ApproveTrueUpView.as_view()),
+    path("true-ups/<uuid:true_up_id>/reject", requests.RejectTrueUpView.as_view()),
+    path("commits/<uuid:commit_id>/credits", requests.CreditsView.as_view()),
+    path("credits/<uuid:credit_id>/approve", requests.ApproveCreditView.as_view()),
+    path("credits/<uuid:credit_id>/reject", requests.RejectCreditView.as_view()),
     path("closes", views.ClosesView.as_view()),
     path("customers/<str:key>/balance", views.BalanceView.as_view()),
     path("sandbox/clock", sandbox.SandboxClockView.as_view()),

@@ -16,8 +16,8 @@ from billing.models import ApiKeyKind, Customer
 from billing.services import clock
 from billing.tasks import push_due_invoices
 from commits.api import serializers as body
-from commits.models import Commit, TrueUp
-from commits.services import balances, closes, previews, signing, true_ups
+from commits.models import Commit
+from commits.services import balances, closes, signing
 
 
 def push_soon() -> None:
@@ -151,70 +151,3 @@ class BalanceView(CommitsApi):
             customer=customer, now=clock.now(), commit_id=UUID(asked) if asked else None
         )
         return Response(body.balance_body(balance))
-
-
-class TrueUpsView(CommitsApi):
-    permission_classes = (IsFinanceOrCustomer,)
-
-    @idempotent
-    def post(self, request: Request, commit_id: UUID) -> Response:
-        readable_commit(request, commit_id)
-        wanted = body.true_up_request(body.parse(body.TrueUpSerializer, request.data))
-        now = clock.now()
-        if request.query_params.get("preview") == "true":
-            preview = previews.preview_true_up(commit_id=commit_id, request=wanted, now=now)
-            return Response(preview_body(preview))
-        true_up = true_ups.request_true_up(
-            commit_id=commit_id, request=wanted, actor=actor(request), now=now
-        )
-        return Response(body.true_up_body(true_up), status=201)
-
-    def get(self, request: Request, commit_id: UUID) -> Response:
-        commit = readable_commit(request, commit_id)
-        found = TrueUp.objects.filter(commit=commit)
-        return Response({"results": [body.true_up_body(t) for t in found], "next": None})
-
-
-def preview_body(preview: previews.TrueUpPreview) -> dict[str, Any]:
-    """The effect of a true-up, before and after."""
-
-    def side(outlook: previews.Outlook) -> dict[str, Any]:
-        return {
-            "quarter": outlook.quarter_index,
-            "invoice_cents": outlook.invoice_cents,
-            "overage": body.plain(outlook.overage),
-            "available": body.plain(outlook.available),
-            "runs_out_at": body.instant(outlook.runs_out_at),
-            "instalments": [
-                {"quarter": index, "amount": f"{amount:.2f}"}
-                for index, amount in outlook.instalments
-            ],
-        }
-
-    return {
-        "before": side(preview.before),
-        "after": side(preview.after),
-        "saves_nothing": preview.saves_nothing,
-        "detail": preview.words,
-    }
-
-
-class ApproveTrueUpView(CommitsApi):
-    def post(self, request: Request, true_up_id: UUID) -> Response:
-        true_up = true_ups.approve_true_up(
-            true_up_id=true_up_id, actor=actor(request), now=clock.now()
-        )
-        push_soon()
-        return Response(body.true_up_body(true_up))
-
-
-class RejectTrueUpView(CommitsApi):
-    def post(self, request: Request, true_up_id: UUID) -> Response:
-        given = body.parse(body.RejectionSerializer, request.data or {})
-        true_up = true_ups.reject_true_up(
-            true_up_id=true_up_id,
-            actor=actor(request),
-            now=clock.now(),
-            reason=given.get("reason", ""),
-        )
-        return Response(body.true_up_body(true_up))

@@ -1,17 +1,9 @@
-"""What commits stores: commits, quarters, grants, true-ups, closes, and what has been booked."""
+"""What commits stores: commits, quarters, grants, requests, closes, and what has been booked."""
 
-from commits.models.commits import (
-    BookedDay,
-    Close,
-    CloseState,
-    Commit,
-    CommitState,
-    Grant,
-    Quarter,
-    QuarterState,
-    RequestState,
-    TrueUp,
-)
+from commits.models.closes import Close, CloseState
+from commits.models.commits import Commit, CommitState, Quarter, QuarterState
+from commits.models.grants import BookedDay, Grant
+from commits.models.requests import Credit, OverrideRequest, RequestState, TrueUp
 
 __all__ = [
     "BookedDay",
@@ -19,7 +11,9 @@ __all__ = [
     "CloseState",
     "Commit",
     "CommitState",
+    "Credit",
     "Grant",
+    "OverrideRequest",
     "Quarter",
     "QuarterState",
     "RequestState",

@@ -1,0 +1,111 @@
+"""What one asks for and another approves: true-ups and credits. Parse, call one service, answer."""
+
+from typing import Any
+from uuid import UUID
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing.api.idempotency import idempotent
+from billing.api.permissions import IsFinanceOrCustomer
+from billing.services import clock
+from commits.api import serializers as body
+from commits.api.views import CommitsApi, actor, push_soon, readable_commit
+from commits.models import Credit, TrueUp
+from commits.services import credits, previews, true_ups
+
+
+class TrueUpsView(CommitsApi):
+    permission_classes = (IsFinanceOrCustomer,)
+
+    @idempotent
+    def post(self, request: Request, commit_id: UUID) -> Response:
+        readable_commit(request, commit_id)
+        wanted = body.true_up_request(body.parse(body.TrueUpSerializer, request.data))
+        now = clock.now()
+        if request.query_params.get("preview") == "true":
+            preview = previews.preview_true_up(commit_id=commit_id, request=wanted, now=now)
+            return Response(preview_body(preview))
+        true_up = true_ups.request_true_up(
+            commit_id=commit_id, request=wanted, actor=actor(request), now=now
+        )
+        return Response(body.true_up_body(true_up), status=201)
+
+    def get(self, request: Request, commit_id: UUID) -> Response:
+        commit = readable_commit(request, commit_id)
+        found = TrueUp.objects.filter(commit=commit)
+        return Response({"results": [body.true_up_body(t) for t in found], "next": None})
+
+
+def preview_body(preview: previews.TrueUpPreview) -> dict[str, Any]:
+    """The effect of a true-up, before and after."""
+
+    def side(outlook: previews.Outlook) -> dict[str, Any]:
+        return {
+            "quarter": outlook.quarter_index,
+            "invoice_cents": outlook.invoice_cents,
+            "overage": body.plain(outlook.overage),
+            "available": body.plain(outlook.available),
+            "runs_out_at": body.instant(outlook.runs_out_at),
+            "instalments": [
+                {"quarter": index, "amount": f"{amount:.2f}"}
+                for index, amount in outlook.instalments
+            ],
+        }
+
+    return {
+        "before": side(preview.before),
+        "after": side(preview.after),
+        "saves_nothing": preview.saves_nothing,
+        "detail": preview.words,
+    }
+
+
+class ApproveTrueUpView(CommitsApi):
+    def post(self, request: Request, true_up_id: UUID) -> Response:
+        true_up = true_ups.approve_true_up(
+            true_up_id=true_up_id, actor=actor(request), now=clock.now()
+        )
+        push_soon()
+        return Response(body.true_up_body(true_up))
+
+
+class RejectTrueUpView(CommitsApi):
+    def post(self, request: Request, true_up_id: UUID) -> Response:
+        given = body.parse(body.RejectionSerializer, request.data or {})
+        true_up = true_ups.reject_true_up(
+            true_up_id=true_up_id,
+            actor=actor(request),
+            now=clock.now(),
+            reason=given.get("reason", ""),
+        )
+        return Response(body.true_up_body(true_up))
+
+
+class CreditsView(CommitsApi):
+    @idempotent
+    def post(self, request: Request, commit_id: UUID) -> Response:
+        given = body.parse(body.CreditSerializer, request.data)
+        credit = credits.request_credit(
+            commit_id=commit_id,
+            request=credits.CreditRequest(**given),
+            actor=actor(request),
+            now=clock.now(),
+        )
+        return Response(body.credit_body(credit), status=201)
+
+    def get(self, request: Request, commit_id: UUID) -> Response:
+        found = Credit.objects.filter(commit=readable_commit(request, commit_id))
+        return Response({"results": [body.credit_body(c) for c in found], "next": None})
+
+
+class ApproveCreditView(CommitsApi):
+    def post(self, request: Request, credit_id: UUID) -> Response:
+        credit = credits.approve_credit(credit_id=credit_id, actor=actor(request), now=clock.now())
+        return Response(body.credit_body(credit))
+
+
+class RejectCreditView(CommitsApi):
+    def post(self, request: Request, credit_id: UUID) -> Response:
+        credit = credits.reject_credit(credit_id=credit_id, actor=actor(request), now=clock.now())
+        return Response(body.credit_body(credit))
