@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from fractions import Fraction
+from typing import Any
 
 from .happenings import AddPrice, Advance, Happening, Sign, Use
 from .terms import Commit, Price, level
@@ -44,9 +45,9 @@ def spend(when: str, dollars: str, name: str, arrives: str | None = None, model:
     )
 
 
-def small(amount: str = "100", quarters: int = 2, **terms: object) -> Commit:
+def small(amount: str = "100", quarters: int = 2, **terms: Any) -> Commit:
     """A small commit from 2026-01-01 at 20 % off; any term can be given."""
-    given: dict[str, object] = {
+    given: dict[str, Any] = {
         "customer": "acme",
         "key": "A",
         "starts_on": date(2026, 1, 1),
@@ -56,19 +57,10 @@ def small(amount: str = "100", quarters: int = 2, **terms: object) -> Commit:
     return level(amount, quarters, **given)
 
 
-def uncommitted(**terms: object) -> Commit:
+def uncommitted(**terms: Any) -> Commit:
     """A customer billed in arrears by month; at 20 % off, so that `spend` fits."""
-    return Commit(
-        **{
-            "key": "U",
-            "customer": "acme",
-            "starts_on": date(2026, 1, 1),
-            "quarters": None,
-            "discount": Fraction("0.20"),
-            "period_months": 1,
-            **terms,
-        }
-    )  # type: ignore[arg-type]
+    given: dict[str, Any] = {"discount": Fraction("0.20"), "period_months": 1, **terms}
+    return Commit(key="U", customer="acme", starts_on=date(2026, 1, 1), quarters=None, **given)
 
 
 def tell(commit: Commit, *told: Happening, until: str) -> World:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 EndKind: TypeAlias = Literal["tail", "expire", "refund", "renewal"]
 
@@ -68,7 +68,7 @@ class Commit:
         return self.quarters + max(1, self.end_quarters or 0)
 
 
-def level(amount: str, quarters: int = 4, **terms: object) -> Commit:
+def level(amount: str, quarters: int = 4, **terms: Any) -> Commit:
     """A commit with the same instalment each quarter (a shorthand for tests)."""
     instalments = (Fraction(amount),) * quarters
-    return Commit(quarters=quarters, instalments=instalments, **terms)  # type: ignore[arg-type]
+    return Commit(quarters=quarters, instalments=instalments, **terms)

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from .cast import at, lines, small, spend, tell, totals
-from .happenings import Batch, Void
+from .happenings import Batch, Use, Void
 from .terms import Rollover
 
 
@@ -112,8 +112,8 @@ def test_events_are_never_edited() -> None:
     world = tell(small(), use, until="2026-01-12")
     now = at("2026-01-12")
 
-    def answer(*events: object) -> str:
-        return world.apply(Batch(at=now, events=events))  # type: ignore[arg-type]
+    def answer(*events: Use | Void) -> str:
+        return world.apply(Batch(at=now, events=events))
 
     assert answer(use) == "duplicate"
     assert answer(spend("2026-01-10", "2", "a")) == "conflict"

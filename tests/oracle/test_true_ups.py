@@ -1,16 +1,17 @@
 """True-ups: which quarters, what is billed when."""
 
 from fractions import Fraction
+from typing import Any
 
 from .cast import at, lines, small, tell, totals
 from .happenings import ApproveTrueUp, Happening, RequestTrueUp
 from .world import World
 
 
-def told(asked: str, approved: str, until: str, **more: object) -> World:
+def told(asked: str, approved: str, until: str, **more: Any) -> World:
     """A commit of 100 for 3 quarters with a true-up of 10 a quarter."""
     steps: list[Happening] = [
-        RequestTrueUp(at=at(asked), commit="A", key="t", amount=Fraction(10), **more),  # type: ignore[arg-type]
+        RequestTrueUp(at=at(asked), commit="A", key="t", amount=Fraction(10), **more),
         ApproveTrueUp(at=at(approved), key="t"),
     ]
     return tell(small("100", 3), *steps, until=until)
