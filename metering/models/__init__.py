@@ -1,0 +1,43 @@
+"""What metering stores: meters, prices, rate cards, usage events and their rollups."""
+
+from metering.models.prices import (
+    Meter,
+    Price,
+    PriceBookVersion,
+    RateCard,
+    RateDiscount,
+    RateOverride,
+)
+from metering.models.usage import (
+    EventKeySecret,
+    EventKind,
+    Resolution,
+    UnratedReason,
+    UnratedUsage,
+    UsageDay,
+    UsageEvent,
+    UsageHour,
+    UsagePeriod,
+    UsageState,
+    UsageTotal,
+)
+
+__all__ = [
+    "EventKeySecret",
+    "EventKind",
+    "Meter",
+    "Price",
+    "PriceBookVersion",
+    "RateCard",
+    "RateDiscount",
+    "RateOverride",
+    "Resolution",
+    "UnratedReason",
+    "UnratedUsage",
+    "UsageDay",
+    "UsageEvent",
+    "UsageHour",
+    "UsagePeriod",
+    "UsageState",
+    "UsageTotal",
+]

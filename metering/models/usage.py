@@ -1,0 +1,306 @@
+"""Usage: immutable events, the periods they belong to, and cumulative rollups of rated usage.
+
+Events are append-only by trigger and unique for ever by (customer, keyed hash of source and id).
+The three rollups are written in the same database transaction as the events that they count, so a
+balance read from them is never stale; `check_ledger` re-derives them from the events.
+"""
+
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import DateTimeRangeField, RangeBoundary, RangeOperators
+from django.db import models
+from django.db.models import F, Func, Q
+
+from billing.models.fields import money_field, rate_field
+from metering.models.prices import RateCard
+
+
+class _TsTzRange(Func):
+    function = "TSTZRANGE"
+    output_field = DateTimeRangeField()
+
+
+class UsagePeriod(models.Model):
+    """A stretch of time of one customer whose usage is rated by one rate card: a quarter of a
+    commit, as metering sees it. Half-open; no two of a customer overlap."""
+
+    customer = models.ForeignKey(
+        "billing.Customer", on_delete=models.PROTECT, related_name="usage_periods"
+    )
+    rate_card = models.ForeignKey(RateCard, on_delete=models.PROTECT, related_name="periods")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="usage_period_ends_after_it_starts", condition=Q(ends_at__gt=F("starts_at"))
+            ),
+            ExclusionConstraint(
+                name="usage_periods_of_a_customer_do_not_overlap",
+                expressions=[
+                    ("customer", RangeOperators.EQUAL),
+                    (
+                        _TsTzRange("starts_at", "ends_at", RangeBoundary()),
+                        RangeOperators.OVERLAPS,
+                    ),
+                ],
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.starts_at:%Y-%m-%d} to {self.ends_at:%Y-%m-%d}"
+
+
+class UsageState(models.Model):
+    """One row per customer: the lock that ingest and the close both take.
+
+    `ingest_seq` counts accepted events: the n-th event of a customer has seq n, so "everything up
+    to seq n" names a set of events. `terms_version` is a fresh number whenever the customer's
+    periods or rate cards change: what cached rates go by.
+    """
+
+    customer = models.OneToOneField(
+        "billing.Customer", primary_key=True, on_delete=models.PROTECT, related_name="usage_state"
+    )
+    ingest_seq = models.BigIntegerField(default=0)
+    terms_version = models.BigIntegerField(default=1)
+
+    def __str__(self) -> str:
+        return f"{self.customer_id} at {self.ingest_seq}"
+
+
+class EventKeySecret(models.Model):
+    """One row, made once: the key of the hashes that event keys are.
+
+    It must never change: a new one would make every event ever reported look new. That is why it
+    lies with the events and not in a setting.
+    """
+
+    id = models.IntegerField(primary_key=True, default=1)
+    secret = models.BinaryField(max_length=64)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="there_is_one_event_key_secret", condition=Q(id=1))
+        ]
+
+    def __str__(self) -> str:
+        return "the secret of the event keys"
+
+
+class EventKind(models.IntegerChoices):
+    TOKENS = 1, "inference.tokens"
+    GPU = 2, "inference.gpu"
+    USAGE = 3, "inference.usage"
+    VOID = 4, "inference.void"
+
+
+class UsageEvent(models.Model):
+    """What an agent reported, as it reported it. Never edited, never deleted.
+
+    Meters are stored disjoint: `input_tokens` is the uncached input. `fingerprint` is a hash of
+    the content, telling a duplicate from a conflict. A void names its target by `target_key`.
+    """
+
+    pk = models.CompositePrimaryKey("customer_id", "event_key")
+    customer = models.ForeignKey(
+        "billing.Customer",
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    event_key = models.UUIDField()
+    seq = models.BigIntegerField()
+    occurred_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    fingerprint = models.BigIntegerField()
+    input_tokens = models.BigIntegerField(default=0)
+    cached_input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    reasoning_tokens = models.BigIntegerField(default=0)
+    gpu_seconds = models.BigIntegerField(default=0)
+    busy_gpu_seconds = models.BigIntegerField(default=0)
+    kind = models.SmallIntegerField(choices=EventKind.choices)
+    model = models.TextField(blank=True, default="", help_text="model name or GPU sku")
+    mode = models.TextField(blank=True, default="")
+    source = models.TextField()
+    event_id = models.TextField()
+    project = models.TextField(null=True, blank=True)
+    extra = models.JSONField(
+        null=True, blank=True, help_text="endpoint, region, async, quantities, reason"
+    )
+    target_key = models.UUIDField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="an_event_is_voided_at_most_once",
+                fields=["customer", "target_key"],
+                condition=Q(target_key__isnull=False),
+            ),
+        ]
+        indexes = [
+            # A few events an hour and endpoint: what idle hardware cost is read from them.
+            models.Index(
+                fields=["customer", "occurred_at"],
+                name="usage_events_of_hardware",
+                condition=Q(kind=EventKind.GPU),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.event_id}"
+
+
+class UsageHour(models.Model):
+    """Rated usage of one customer, hour, model, mode and meter. Within an hour the rate of a
+    period cannot change, so a row has one rate; `quantity` is cumulative."""
+
+    pk = models.CompositePrimaryKey("customer_id", "period_id", "hour", "model", "mode", "meter")
+    customer = models.ForeignKey(
+        "billing.Customer",
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    period = models.ForeignKey(
+        UsagePeriod,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    hour = models.DateTimeField()
+    model = models.TextField()
+    mode = models.TextField()
+    meter = models.TextField()
+    rate = rate_field()
+    quantity = models.DecimalField(max_digits=30, decimal_places=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="usage_of_an_hour_is_not_negative", condition=Q(quantity__gte=0)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H} {self.model} {self.meter}"
+
+
+class UsageDay(models.Model):
+    """Exact rated dollars of one period and UTC day: what drawdown books day by day."""
+
+    pk = models.CompositePrimaryKey("customer_id", "period_id", "day")
+    customer = models.ForeignKey(
+        "billing.Customer",
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    period = models.ForeignKey(
+        UsagePeriod,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    day = models.DateField()
+    amount = money_field()
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.amount}"
+
+
+class UsageTotal(models.Model):
+    """Cumulative rated usage of a whole period by model, mode, meter and rate: what balances and
+    closes read, a handful of rows however many events there were."""
+
+    pk = models.CompositePrimaryKey("customer_id", "period_id", "model", "mode", "meter", "rate")
+    customer = models.ForeignKey(
+        "billing.Customer",
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    period = models.ForeignKey(
+        UsagePeriod,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    model = models.TextField()
+    mode = models.TextField()
+    meter = models.TextField()
+    rate = rate_field()
+    quantity = models.DecimalField(max_digits=30, decimal_places=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="usage_of_a_period_is_not_negative", condition=Q(quantity__gte=0)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.mode} {self.meter} {self.rate}"
+
+
+class UnratedReason(models.TextChoices):
+    NO_PRICE = "no_price", "No price for the model"
+    NO_COMMIT = "no_commit", "No commit in force at its time"
+
+
+class Resolution(models.TextChoices):
+    RATED = "rated", "Rated"
+    VOIDED = "voided", "Voided"
+    WAIVED = "waived", "Waived"
+
+
+class UnratedUsage(models.Model):
+    """A quantity of an event that could not be rated: kept, shown, counted, never priced at zero.
+
+    It stands in no rollup until it is rated.
+    """
+
+    customer = models.ForeignKey(
+        "billing.Customer", on_delete=models.PROTECT, related_name="unrated_usage"
+    )
+    event_key = models.UUIDField()
+    period = models.ForeignKey(
+        UsagePeriod, null=True, blank=True, on_delete=models.PROTECT, related_name="unrated_usage"
+    )
+    occurred_at = models.DateTimeField()
+    model = models.TextField()
+    mode = models.TextField()
+    meter = models.TextField()
+    quantity = models.BigIntegerField()
+    reason = models.CharField(max_length=16, choices=UnratedReason.choices)
+    recorded_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolution = models.CharField(max_length=16, choices=Resolution.choices, blank=True, default="")
+
+    class Meta:
+        verbose_name_plural = "unrated usage"
+        ordering = ("-id",)
+        constraints = [
+            models.UniqueConstraint(
+                name="one_unrated_row_per_event_and_meter",
+                fields=["customer", "event_key", "meter"],
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["customer", "occurred_at"],
+                name="unrated_usage_open",
+                condition=Q(resolved_at=None),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.meter} of {self.model}: {self.reason}"
