@@ -16,7 +16,7 @@ from billing.models import Customer
 from commits.domain.chain import GrantFigures, QuarterFigures
 from commits.domain.forecast import Ahead, runs_out_at
 from commits.models import Commit, CommitState, Quarter, QuarterState
-from commits.services.chains import ChainState, continues, live_figures, load_chains
+from commits.services.chains import ChainState, live_figures, load_chains
 from metering.services import totals
 
 PACE_DAYS = 14
@@ -167,13 +167,3 @@ def read_quarters(*, commit: Commit) -> list[QuarterView]:
         for quarter in state.quarters
         if quarter.commit_id == commit.pk
     ]
-
-
-def tail_may_need_quarter(*, state: ChainState, now: datetime, ahead: timedelta) -> Quarter | None:
-    """The last quarter of an open-ended commit that ends within `ahead` and has none behind it."""
-    if not state.quarters:
-        return None
-    last = state.quarters[-1]
-    if continues(state, last) is False or last.ends_at > now + ahead:
-        return None
-    return last

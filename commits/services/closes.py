@@ -18,7 +18,8 @@ from billing.domain.money import from_cents
 from billing.services import audit
 from commits.domain.close import ClosePlan, canonical, digest, inputs_from_json, plan_close
 from commits.models import Close, CloseState, Commit, CommitState, Quarter, QuarterState
-from commits.services.books import book_chains, write_booking
+from commits.services.bookings import write_booking
+from commits.services.books import book_chains
 from commits.services.chains import ChainState, load_chains
 from commits.services.close_inputs import close_inputs, plan_as_json
 from commits.services.posting import post_chain
@@ -96,7 +97,6 @@ def _close_chunk(
     with transaction.atomic(durable=True):
         states = load_chains(origin_ids=origin_ids, lock=True)
         write_booking(book_chains(states.values(), now))
-        states = load_chains(origin_ids=origin_ids, lock=True)
         unrated = _unrated(states.values())
         ready: list[tuple[ChainState, Close]] = []
         for state in states.values():
@@ -184,7 +184,6 @@ def approve_close(
     with transaction.atomic(durable=True):
         state = load_chains(origin_ids=[quarter.origin_id], lock=True)[quarter.origin_id]
         write_booking(book_chains([state], now))
-        state = load_chains(origin_ids=[quarter.origin_id], lock=True)[quarter.origin_id]
         quarter = state.quarters[quarter.position - 1]
         commit = state.commit_of(quarter)
         live = quarter.closes.exclude(state=CloseState.WITHDRAWN).first()

@@ -13,7 +13,8 @@ from billing.domain.money import is_whole_cents
 from billing.services import audit, ledger
 from commits.domain.chain import GrantKind
 from commits.models import Commit, CommitState, Credit, Grant, Quarter, QuarterState, RequestState
-from commits.services.books import book_chains, write_booking
+from commits.services.bookings import write_booking
+from commits.services.books import book_chains
 from commits.services.chains import ChainState, load_chains
 
 

@@ -19,11 +19,10 @@ from billing.domain.errors import Conflict
 from billing.models import Customer, JobRun
 from billing.services import clock, invoice_push
 from commits.models import Commit, CommitState, QuarterState
-from commits.services.balances import tail_may_need_quarter
 from commits.services.books import sync_books
 from commits.services.chains import load_chains
 from commits.services.closes import run_closes
-from commits.services.signing import open_quarter
+from commits.services.quarters import AHEAD, extend
 
 DAILY = "daily"
 DAY = timedelta(days=1)
@@ -59,7 +58,7 @@ def open_next_quarters(*, now: datetime) -> int:
     """Open the next quarter of tails and of uncommitted customers, a day before it begins."""
     candidates = (
         Commit.objects.filter(state=CommitState.ACTIVE)
-        .exclude(quarters__ends_at__gt=now + DAY)
+        .exclude(quarters__ends_at__gt=now + AHEAD)
         .order_by("pk")
         .values_list("origin", flat=True)
         .distinct()
@@ -68,13 +67,7 @@ def open_next_quarters(*, now: datetime) -> int:
     for origin_id in candidates:
         with transaction.atomic():
             state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
-            while last := tail_may_need_quarter(state=state, now=now, ahead=DAY):
-                commit = state.commit_of(last)
-                if commit.state != CommitState.ACTIVE:
-                    break
-                open_quarter(commit=commit, index=last.index + 1, now=now)
-                opened += 1
-                state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
+            opened += len(extend(state=state, now=now))
     return opened
 
 

@@ -13,21 +13,20 @@ from billing.domain.journal import (
     postings_of,
     residue_moves,
     rollover_moves,
-    usage_moves,
 )
 from billing.domain.money import ZERO
 from billing.models import Occasion
 from billing.services import audit, invoices, ledger
 from commits.domain.chain import run_chain
 from commits.domain.close import BillKind, CloseInputs, ClosePlan, UsageGroup, plan_close
-from commits.models import BookedDay, Close, CloseState, CommitState, Grant, Quarter, QuarterState
-from commits.services.books import QUARTER_FIELDS, record_booked, usage_as_json
+from commits.models import Close, CloseState, CommitState, Grant, Quarter, QuarterState
+from commits.services.bookings import QUARTER_FIELDS, record_booked, usage_as_json
 from commits.services.chains import ChainState, load_chains, quarter_inputs
 from commits.services.close_inputs import groups_as_json
 from commits.services.grants import project_grants
 from commits.services.invoicing import line_drafts
-from commits.services.signing import invoice_id, open_quarter
-from metering.services import rate_cards
+from commits.services.quarters import drop_quarter, open_quarter
+from commits.services.signing import invoice_id
 
 
 def post_chain(state: ChainState, close: Close, inputs: CloseInputs, now: datetime) -> ChainState:
@@ -46,7 +45,7 @@ def post_chain(state: ChainState, close: Close, inputs: CloseInputs, now: dateti
         follower.booked_rolled_in = plan.figures.rolled_out
         follower.save(update_fields=QUARTER_FIELDS)
     if plan.ends:
-        entries += _end(state, quarter, plan, now)
+        _end(state, quarter, now)
     ledger.post_entries(entries=entries, now=now)
     close.state, close.posted_at = CloseState.POSTED, now
     close.save(update_fields=["state", "posted_at"])
@@ -180,35 +179,10 @@ def _with_late(known: list[list[str]], late: tuple[UsageGroup, ...]) -> list[lis
     return [[*key, str(quantity)] for key, quantity in sorted(merged.items())]
 
 
-def _end(state: ChainState, quarter: Quarter, plan: ClosePlan, now: datetime) -> list[Entry]:
-    """The commit ends with this quarter: a next tail quarter that was opened ahead goes away."""
+def _end(state: ChainState, quarter: Quarter, now: datetime) -> None:
+    """The commit ends with this quarter: quarters that were opened ahead of it go away."""
     commit = state.commit_of(quarter)
     commit.state, commit.ended_at = CommitState.ENDED, quarter.ends_at
-    type(commit).objects.filter(pk=commit.pk).update(state=commit.state, ended_at=commit.ended_at)
-    entries = []
-    for ahead in state.quarters[quarter.position :]:
-        if ahead.booked_overage:
-            # It had no money, so all of its usage was accrued as overage: taken back.
-            entries.append(_take_back(state, ahead, now))
-        BookedDay.objects.filter(quarter=ahead).delete()
-        ahead.grants.all().delete()
-        period_id = ahead.usage_period_id
-        ahead.delete()
-        rate_cards.drop_period(period_id=period_id, now=now)
-    return entries
-
-
-def _take_back(state: ChainState, ahead: Quarter, now: datetime) -> Entry:
-    commit = state.commit_of(ahead)
-    scope = Scope(commit.customer_id, commit.pk)
-    return Entry(
-        key=f"usage/{state.origin.pk}/unopened/{ahead.position}",
-        code=EntryCode.USAGE_REVERSED,
-        scope=scope,
-        accounting_date=ledger.first_open_date(not_before=now.astimezone(UTC).date()),
-        postings=postings_of(
-            scope, *usage_moves(ahead.index, -ahead.booked_drawn, -ahead.booked_overage)
-        ),
-        quarter_index=ahead.index,
-        description="the commit ended before this quarter: its usage is unrated again",
-    )
+    commit.save(update_fields=["state", "ended_at"])
+    for ahead in reversed(state.quarters[quarter.position :]):
+        drop_quarter(state=state, quarter=ahead, now=now)

@@ -17,7 +17,7 @@ from billing.domain.money import ZERO, from_cents
 from billing.models import InvoiceLine, LedgerAccount
 from commits.domain.chain import GrantKind, QuarterFigures, run_chain
 from commits.models import BookedDay, Commit, Grant, Quarter, QuarterState
-from commits.services.books import booked_view
+from commits.services.bookings import booked_view
 from commits.services.chains import ChainState, load_chains, quarter_inputs
 from metering.services import totals
 

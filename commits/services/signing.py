@@ -20,6 +20,8 @@ from commits.domain.periods import boundary, first_instant
 from commits.domain.terms import CommitTerms, problems
 from commits.models import Commit, CommitState, Grant, Quarter, QuarterState
 from commits.services import invoicing
+from commits.services.chains import load_chains
+from commits.services.quarters import drop_quarter, extend, open_quarter
 from metering.services import rate_cards
 
 
@@ -110,6 +112,7 @@ def activate_commit(*, commit_id: UUID, actor: str, now: datetime) -> Commit:
         ]
         if has_open_end(commit):
             open_quarter(commit=commit, index=len(quarters) + 1, now=now)
+            extend(state=load_chains(origin_ids=[commit.pk])[commit.pk], now=now)
         grants = [
             Grant(
                 quarter=quarter,
@@ -169,52 +172,38 @@ def has_open_end(commit: Commit) -> bool:
     return commit.quarter_count is None or not ends_with_term
 
 
-def open_quarter(*, commit: Commit, index: int, now: datetime) -> Quarter:
-    """Create one quarter and the usage period that metering knows it by."""
-    starts_at = boundary(commit.starts_on, commit.timezone, index - 1, commit.period_months)
-    ends_at = boundary(commit.starts_on, commit.timezone, index, commit.period_months)
-    if commit.rate_card_id is None:
-        raise Conflict("commit_not_active", "the commit has not been activated")
-    usage_period = rate_cards.open_period(
-        customer_id=commit.customer_id,
-        card_id=commit.rate_card_id,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        now=now,
-    )
-    return Quarter.objects.create(
-        commit=commit,
-        origin_id=commit.origin_id,
-        index=index,
-        position=commit.offset + index,
-        starts_at=starts_at,
-        ends_at=ends_at,
-        is_tail=commit.quarter_count is not None and index > commit.quarter_count,
-        usage_period=usage_period,
-    )
-
-
 def _make_room(commit: Commit, starts_at: datetime, now: datetime) -> None:
     """Refuse a term that overlaps another's; an uncommitted one is cut where this one starts."""
     term = commit.quarter_count
     ends_at = (
         boundary(commit.starts_on, commit.timezone, term, commit.period_months) if term else None
     )
-    others = Quarter.objects.filter(
-        commit__customer=commit.customer, ends_at__gt=starts_at
-    ).exclude(commit=commit)
+    others = Quarter.objects.filter(commit__customer=commit.customer, ends_at__gt=starts_at)
     if ends_at is not None:
         others = others.filter(starts_at__lt=ends_at)
-    if others.filter(
-        Q(commit__quarter_count__isnull=False) | Q(state=QuarterState.POSTED)
-    ).exists():
+    fixed = Q(commit__quarter_count__isnull=False) | Q(state=QuarterState.POSTED)
+    if others.filter(fixed).exists() or (commit.quarter_count is None and others.exists()):
         raise Conflict(
             "commit_overlaps", "another commit of this customer is in force in that time"
         )
-    if others.exists():
-        raise Conflict(
-            "commit_overlaps", "the customer is uncommitted in that time; end that first"
-        )
+    for origin_id in others.values_list("origin", flat=True).distinct():
+        _cut_uncommitted(origin_id, starts_at, now)
+
+
+def _cut_uncommitted(origin_id: UUID, at: datetime, now: datetime) -> None:
+    """An uncommitted customer signs: the running period ends where the commit starts."""
+    state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
+    commit = state.origin
+    for quarter in reversed(state.quarters):
+        if quarter.starts_at >= at:
+            drop_quarter(state=state, quarter=quarter, now=now)
+        elif quarter.ends_at > at:
+            rate_cards.cut_period(period_id=quarter.usage_period_id, ends_at=at, now=now)
+            Quarter.objects.filter(pk=quarter.pk).update(ends_at=at)
+    commit.cut_at = at
+    if not Quarter.objects.filter(commit=commit).exclude(state=QuarterState.POSTED).exists():
+        commit.state, commit.ended_at = CommitState.ENDED, at
+    commit.save(update_fields=["cut_at", "state", "ended_at"])
 
 
 def _draft_activation_invoice(

@@ -15,7 +15,8 @@ from billing.services import audit, invoices
 from commits.domain.chain import GrantKind
 from commits.models import Commit, CommitState, Grant, Quarter, QuarterState, RequestState, TrueUp
 from commits.services import invoicing
-from commits.services.books import book_chains, write_booking
+from commits.services.bookings import write_booking
+from commits.services.books import book_chains
 from commits.services.chains import ChainState, load_chains
 from commits.services.signing import invoice_id
 from metering.services import rate_cards
@@ -136,7 +137,6 @@ def approve_true_up_in(*, true_up_id: UUID, actor: str, now: datetime) -> TrueUp
     if true_up.requested_by == actor:
         raise NotPermitted("maker_is_checker", "whoever asks for a true-up may not approve it")
     write_booking(book_chains([state], now))
-    state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
     issued = _issue(state, true_up, now)
     if true_up.bill_now and issued:
         _bill(state, true_up, issued, now)
