@@ -34,9 +34,8 @@ if not SECRET_KEY:
     SECRET_KEY = files.secret(DATA_DIR, "secret_key")
 SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")
 
-ALLOWED_HOSTS = env.words(
-    "ALLOWED_HOSTS", sorted({"localhost", "127.0.0.1", "[::1]", _public_host})
-)
+# The loopback always: the health check asks from there.
+ALLOWED_HOSTS = [*env.words("ALLOWED_HOSTS", [_public_host]), "localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = env.words("CSRF_TRUSTED_ORIGINS", [PUBLIC_URL])
 # On a laptop the service speaks plain http on the loopback: a cookie for https alone would lock
 # everybody out, and a redirect would lead nowhere. This program never speaks TLS itself, so an

@@ -87,6 +87,11 @@ class Child:
     pause: float = FIRST_PAUSE
     start_again_at: float | None = field(default=None)
 
+    @property
+    def is_hopeless(self) -> bool:
+        """It has died at least four times in a row, each time soon after its start."""
+        return self.pause >= FIRST_PAUSE * 2**4
+
     def start(self) -> None:
         self.process = spawn(self.command, self.environment)
         self.started_at = time.monotonic()

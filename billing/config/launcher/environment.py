@@ -24,8 +24,10 @@ def local_environment() -> Iterator[dict[str, str]]:
     data_dir = files.data_directory()
     environment = {"DATA_DIR": str(data_dir)}
     if not is_set("STRIPE_API_KEY"):
-        # Without a key of Stripe's this is a rehearsal: the clock may be set.
-        environment["SANDBOX"] = os.environ.get("SANDBOX") or "1"
+        # Without a key of Stripe's this is a rehearsal: the clock may be set. A public service
+        # that lacks its key is a mistake, not a rehearsal.
+        if not os.environ.get("PUBLIC_URL", "").startswith("https:"):
+            environment["SANDBOX"] = os.environ.get("SANDBOX") or "1"
         environment |= _of_running_service(data_dir)
     if is_set("DATABASE_URL"):
         yield environment

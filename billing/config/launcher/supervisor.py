@@ -199,4 +199,7 @@ def _wait_until_it_answers(port: int, children: list[Child]) -> None:
             time.sleep(TICK_SECONDS)
         for child in children:
             child.keep_alive()
+            # Later it would be tried for ever; now somebody waits, and can read why.
+            if child.is_hopeless:
+                raise Refused(f"{child.name} does not start: see above")
     raise Refused(f"the service does not answer on port {port} after {READY_SECONDS:g} s")
