@@ -1,4 +1,4 @@
-"""Append-only events, versions that never come back, and how rows are stored: sql/0002_guards.sql."""
+"""Append-only events, versions that never come back, how rows are stored: sql/0002_guards.sql."""
 
 from pathlib import Path
 

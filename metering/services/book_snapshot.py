@@ -1,0 +1,80 @@
+"""The price book as rating reads it: a snapshot per version, and the lock that keeps it in force.
+
+Who rates holds the price book (shared) until the database transaction ends; who changes a price or
+a meter locks it (exclusive). So nothing is ever committed at a rate of an older book than the one
+in force at the commit. The lock comes before all others: advisory first, then usage states.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from metering.domain.rates import Dated, PriceBook, PriceKey, Series
+from metering.models import Meter, Price
+
+PRICE_BOOK_LOCK = (1835365490, 1)  # "metr": a class of its own among advisory locks.
+
+
+@dataclass(frozen=True, slots=True)
+class BookSnapshot:
+    """The whole price book at one version. A version names one book for ever."""
+
+    version: int
+    book: PriceBook
+
+
+_cached: list[BookSnapshot] = []
+
+
+def hold_price_book() -> None:
+    """Keep the price book from changing until the database transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", PRICE_BOOK_LOCK)
+
+
+def lock_price_book() -> None:
+    """Wait until nobody rates, and let nobody rate until the database transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", PRICE_BOOK_LOCK)
+
+
+def read_price_book() -> BookSnapshot:
+    """The price book of this database transaction, from memory while its version is the same."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(max(version), 0) FROM metering_pricebookversion")
+        version = int(_one(cursor.fetchone())[0])
+    if _cached and _cached[0].version == version:
+        return _cached[0]
+    found = BookSnapshot(version, _load())
+    _cached[:] = [found]
+    return found
+
+
+def count_up_version() -> None:
+    """Make every process read the price book anew. Call it with the book locked."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO metering_pricebookversion (id, version)"
+            " VALUES (1, nextval('metering_change'))"
+            " ON CONFLICT (id) DO UPDATE SET version = excluded.version"
+        )
+
+
+def _load() -> PriceBook:
+    dated: dict[PriceKey, list[Dated]] = {}
+    rows = Price.objects.order_by().values_list(
+        "model", "mode", "meter_id", "effective_at", "price"
+    )
+    for model, mode, meter, effective_at, price in rows.iterator(chunk_size=5000):
+        dated.setdefault(PriceKey(model, mode, meter), []).append(Dated(effective_at, price))
+    return PriceBook(
+        {key: Series.of(prices) for key, prices in dated.items()},
+        dict(Meter.objects.order_by().values_list("key", "units_per_price")),
+    )
+
+
+def _one(row: Any) -> Any:
+    if row is None:  # An aggregate without GROUP BY always answers with a row.
+        raise LookupError("no row")
+    return row

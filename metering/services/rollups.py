@@ -1,0 +1,109 @@
+"""Writes the three rollups: hours, days and totals of rated usage, always together.
+
+Owns their one rule: they change in the database transaction that changes what they count, under
+the customer's usage lock. Quantities may be negative (a void, a period cut short); what remains
+never is, by constraint. Amounts are quantity x rate, exact, summed by the database in NUMERIC.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from django.db import connection
+
+from billing.domain.errors import InvariantViolation
+
+
+class RatedQuantity(NamedTuple):
+    """A signed quantity of one hour of a period, at its rate in dollars per unit."""
+
+    customer_id: int
+    period_id: int
+    hour: datetime
+    model: str
+    mode: str
+    meter: str
+    rate: Decimal
+    quantity: int
+
+
+# Rows are written in key order. Customers are locked by then, so this is not for the locks but
+# for the index pages. A row that has come down to zero may be counted up at another rate.
+_ADD = """
+WITH fresh AS MATERIALIZED (
+    SELECT customer_id, period_id, hour, model, mode, meter, rate, sum(quantity) AS quantity
+    FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[],
+                %s::text[]::numeric[], %s::text[]::numeric[])
+        AS given (customer_id, period_id, hour, model, mode, meter, rate, quantity)
+    GROUP BY customer_id, period_id, hour, model, mode, meter, rate
+    ORDER BY customer_id, period_id, hour, model, mode, meter
+), hours AS (
+    INSERT INTO metering_usagehour AS kept
+        (customer_id, period_id, hour, model, mode, meter, rate, quantity)
+    SELECT customer_id, period_id, hour, model, mode, meter, rate, quantity FROM fresh
+    ON CONFLICT (customer_id, period_id, hour, model, mode, meter) DO UPDATE
+        SET quantity = kept.quantity + excluded.quantity, rate = excluded.rate
+        WHERE kept.rate = excluded.rate OR kept.quantity = 0
+    RETURNING 1
+), days AS (
+    INSERT INTO metering_usageday AS kept (customer_id, period_id, day, amount)
+    SELECT customer_id, period_id, (hour AT TIME ZONE 'UTC')::date AS day, sum(quantity * rate)
+    FROM fresh GROUP BY customer_id, period_id, day ORDER BY customer_id, period_id, day
+    ON CONFLICT (customer_id, period_id, day) DO UPDATE
+        SET amount = kept.amount + excluded.amount
+), totals AS (
+    INSERT INTO metering_usagetotal AS kept
+        (customer_id, period_id, model, mode, meter, rate, quantity)
+    SELECT customer_id, period_id, model, mode, meter, rate, sum(quantity)
+    FROM fresh GROUP BY customer_id, period_id, model, mode, meter, rate
+    ORDER BY customer_id, period_id, model, mode, meter, rate
+    ON CONFLICT (customer_id, period_id, model, mode, meter, rate) DO UPDATE
+        SET quantity = kept.quantity + excluded.quantity
+)
+SELECT (SELECT count(*) FROM fresh), (SELECT count(*) FROM hours)"""
+
+
+def add_usage(*, rows: Sequence[RatedQuantity]) -> None:
+    """Add signed quantities to the hours, days and totals. The usage locks must be held.
+
+    Raises InvariantViolation if an hour has been rated at another rate.
+    """
+    if not rows:
+        return
+    customers, periods, hours, models, modes, meters, rates, quantities = zip(*rows, strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _ADD,
+            [
+                list(customers),
+                list(periods),
+                list(hours),
+                list(models),
+                list(modes),
+                list(meters),
+                [f"{rate:f}" for rate in rates],
+                [str(quantity) for quantity in quantities],
+            ],
+        )
+        asked, written = cursor.fetchone()
+    if asked != written:
+        raise InvariantViolation(
+            "hour_rated_twice", "an hour of usage has been rated at another rate before"
+        )
+
+
+def forget_empty(*, period_id: int) -> None:
+    """Delete the rollup rows of a period that have come down to nothing."""
+    with connection.cursor() as cursor:
+        for table, figure in (
+            ("metering_usagehour", "quantity"),
+            ("metering_usagetotal", "quantity"),
+            ("metering_usageday", "amount"),
+        ):
+            cursor.execute(
+                f"DELETE FROM {table} AS kept USING metering_usageperiod AS period"  # noqa: S608
+                f" WHERE period.id = %s AND kept.customer_id = period.customer_id"
+                f" AND kept.period_id = period.id AND kept.{figure} = 0",
+                [period_id],
+            )

@@ -1,0 +1,124 @@
+"""Reads the rollups: what a period's usage comes to. Exact, and never stale.
+
+All reads go by the rollups' primary keys (customer, period, ...): a handful of rows, however many
+events there were.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from django.db import connection
+
+from billing.domain.errors import InvalidInput
+from billing.domain.money import ZERO
+from metering.models import UsagePeriod
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class GroupTotal:
+    """Usage of one model, mode, meter and rate. `rate` is dollars per unit."""
+
+    model: str
+    mode: str
+    meter: str
+    rate: Decimal
+    quantity: int
+
+    @property
+    def amount(self) -> Decimal:
+        """Exact dollars."""
+        return self.rate * self.quantity
+
+
+# `period` is joined for its customer, with which the rollups' keys begin.
+_GROUPS = """
+SELECT kept.period_id, kept.model, kept.mode, kept.meter, kept.rate, kept.quantity
+FROM metering_usagetotal AS kept JOIN metering_usageperiod AS period
+    ON kept.customer_id = period.customer_id AND kept.period_id = period.id
+WHERE period.id = ANY(%s) AND kept.quantity <> 0"""
+_AMOUNTS = """
+SELECT kept.period_id, sum(kept.quantity * kept.rate)
+FROM metering_usagetotal AS kept JOIN metering_usageperiod AS period
+    ON kept.customer_id = period.customer_id AND kept.period_id = period.id
+WHERE period.id = ANY(%s) GROUP BY kept.period_id"""
+_DAYS = """
+SELECT kept.period_id, kept.day, kept.amount
+FROM metering_usageday AS kept JOIN metering_usageperiod AS period
+    ON kept.customer_id = period.customer_id AND kept.period_id = period.id
+WHERE period.id = ANY(%s) ORDER BY kept.period_id, kept.day"""
+_BEFORE = """
+SELECT coalesce((
+    SELECT sum(kept.quantity * kept.rate) FROM metering_usagehour AS kept
+    WHERE kept.customer_id = period.customer_id AND kept.period_id = period.id
+      AND kept.hour < asked.instant), 0)
+FROM metering_usageperiod AS period,
+    unnest(%s::timestamptz[]) WITH ORDINALITY AS asked (instant, place)
+WHERE period.id = %s ORDER BY asked.place"""
+_UNRATED = """
+SELECT period_id, count(DISTINCT (customer_id, event_key)) FROM metering_unratedusage
+WHERE period_id = ANY(%s) AND resolved_at IS NULL GROUP BY period_id"""
+
+
+def period_totals(*, period_ids: Sequence[int]) -> dict[int, list[GroupTotal]]:
+    """The groups of each period, sorted by model, mode, meter and rate. Zeros are left out."""
+    found: dict[int, list[GroupTotal]] = {period_id: [] for period_id in period_ids}
+    with connection.cursor() as cursor:
+        cursor.execute(_GROUPS, [list(found)])
+        for period_id, model, mode, meter, rate, quantity in cursor.fetchall():
+            found[period_id].append(GroupTotal(model, mode, meter, rate, int(quantity)))
+    for groups in found.values():
+        groups.sort()
+    return found
+
+
+def period_amounts(*, period_ids: Sequence[int]) -> dict[int, Decimal]:
+    """The exact dollars of each period; zero where nothing was rated."""
+    found = dict.fromkeys(period_ids, ZERO)
+    with connection.cursor() as cursor:
+        cursor.execute(_AMOUNTS, [list(found)])
+        found.update(cursor.fetchall())
+    return found
+
+
+def day_amounts(*, period_ids: Sequence[int]) -> dict[int, dict[date, Decimal]]:
+    """The exact dollars of each UTC day of each period, in the order of days."""
+    found: dict[int, dict[date, Decimal]] = {period_id: {} for period_id in period_ids}
+    with connection.cursor() as cursor:
+        cursor.execute(_DAYS, [list(found)])
+        for period_id, day, amount in cursor.fetchall():
+            found[period_id][day] = amount
+    return found
+
+
+def amount_before(*, period_id: int, instants: Sequence[datetime]) -> list[Decimal]:
+    """Exact dollars of the period's usage timed before each instant, in the order asked.
+
+    Raises InvalidInput `not_a_whole_hour` for an instant inside the period that is not a whole
+    UTC hour: the rollups cannot tell, and money is not guessed.
+    """
+    if not instants:
+        return []
+    period = UsagePeriod.objects.get(pk=period_id)
+    for instant in instants:
+        inside = period.starts_at < instant < period.ends_at
+        if inside and (instant.minute or instant.second or instant.microsecond):
+            raise InvalidInput("not_a_whole_hour", f"{instant} is not a whole hour")
+    with connection.cursor() as cursor:
+        # An hour that a bound of the period cuts counts in it with just the usage inside.
+        cursor.execute(_BEFORE, [list(instants), period_id])
+        amounts = [amount for (amount,) in cursor.fetchall()]
+    return [
+        ZERO if at <= period.starts_at else amount
+        for at, amount in zip(instants, amounts, strict=True)
+    ]
+
+
+def open_unrated_counts(*, period_ids: Sequence[int]) -> dict[int, int]:
+    """How many events of each period have a quantity that waits to be rated."""
+    found = dict.fromkeys(period_ids, 0)
+    with connection.cursor() as cursor:
+        cursor.execute(_UNRATED, [list(found)])
+        found.update(cursor.fetchall())
+    return found
