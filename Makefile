@@ -17,7 +17,7 @@ help:
 	@echo "make demo     a year of contracts, told in the terminal; then the service (SERVE=0: not)"
 	@echo "make serve    the whole service on PORT (8000), its data in DATA_DIR (.data)"
 	@echo "make manage ARGS='...'   a management command against the same data"
-	@echo "make test     every check;  make bench, make prove: measurements and the proof"
+	@echo "make test     every check; make bench, make prove: the measurements, the proof"
 
 # --- Installing -----------------------------------------------------------------------------
 .venv/bin/python:
@@ -71,7 +71,7 @@ test: lint types checks pytest
 lint: install-dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	.venv/bin/python -c 'from importlinter.cli import lint_imports_command as m; m()'
+	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
 types: install-dev
 	$(PY) -m mypy
@@ -83,11 +83,11 @@ PRODUCTION = SECRET_KEY="$$($(PY) -c 'import secrets; print(secrets.token_urlsaf
     STRIPE_WEBHOOK_SECRET=whsec_check
 
 checks: install-dev
-	$(PY) manage.py makemigrations --check --dry-run
+	DATA_DIR=.cache/checks $(PY) manage.py makemigrations --check --dry-run
 	$(PRODUCTION) $(PY) manage.py check --deploy --fail-level WARNING
 
 pytest: install-dev browser
-	$(PY) -m pytest -n 2 $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 # The pages are tested in a real browser. Only root on a Debian can be helped to one here.
 browser:
