@@ -1,0 +1,137 @@
+"""What the pages show beside the books' figures: estimates, what the balance buys, usage rows.
+
+Reads only, through services; nothing here decides anything about money.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from billing.domain.errors import BillingError
+from billing.domain.money import ZERO
+from billing.models import Customer
+from commits.domain.close import ClosePlan
+from commits.models import Commit, Quarter, QuarterState
+from commits.services import closes, invoicing
+from commits.services.balances import Balance
+from metering.services import totals
+
+MODELS_SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatedLine:
+    """A line that the next invoice would have now."""
+
+    kind: str
+    description: str
+    cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The invoice of a quarter's close, if it closed with what is known now."""
+
+    quarter: Quarter
+    due_at: datetime
+    total_cents: int
+    carried_cents: int
+    lines: Sequence[EstimatedLine]
+    is_running: bool
+
+    @property
+    def by_kind(self) -> list[tuple[str, int]]:
+        """Cents by kind of line, in the order of the invoice."""
+        sums: dict[str, int] = {}
+        for line in self.lines:
+            sums[line.kind] = sums.get(line.kind, 0) + line.cents
+        return list(sums.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Affordable:
+    """How much more of one meter the balance would buy at its committed rate."""
+
+    model: str
+    mode: str
+    meter: str
+    rate: Decimal
+    quantity: int
+
+
+def estimates(*, commit: Commit, now: datetime) -> list[Estimate]:
+    """The next invoices: of every quarter that has begun and is not posted, in order."""
+    begun = Quarter.objects.filter(commit=commit, starts_at__lte=now).exclude(
+        state=QuarterState.POSTED
+    )
+    found = []
+    for index in begun.order_by("index").values_list("index", flat=True):
+        try:
+            quarter, plan, _, _ = closes.preview_close(commit_id=commit.pk, index=index)
+        except BillingError:  # Posted between the two reads.
+            continue
+        found.append(_estimate(commit, quarter, plan, now))
+    return found
+
+
+def _estimate(commit: Commit, quarter: Quarter, plan: ClosePlan, now: datetime) -> Estimate:
+    quarters = {
+        item.position: item
+        for item in Quarter.objects.filter(
+            origin=quarter.origin_id, position__in={line.position for line in plan.lines}
+        )
+    }
+    lines = [
+        EstimatedLine(
+            line.kind.value, invoicing.describe(quarters[line.position], line), line.cents
+        )
+        for line in plan.lines
+    ]
+    return Estimate(
+        quarter,
+        closes.due_at(commit, quarter),
+        plan.total_cents,
+        plan.carried_cents,
+        lines,
+        quarter.starts_at <= now < quarter.ends_at,
+    )
+
+
+def usage_groups(quarter: Quarter) -> list[totals.GroupTotal]:
+    """The quarter's rated usage by model, mode, meter and rate, the dearest first."""
+    found = totals.period_totals(period_ids=[quarter.usage_period_id])
+    groups = found.get(quarter.usage_period_id, [])
+    return sorted(groups, key=lambda group: (-group.amount, group))
+
+
+def affordable(balance: Balance) -> list[Affordable]:
+    """For the models that the customer uses most, what the balance still buys of each meter."""
+    groups = usage_groups(balance.quarter)
+    spent: dict[tuple[str, str], Decimal] = defaultdict(lambda: ZERO)
+    for group in groups:
+        spent[(group.model, group.mode)] += group.amount
+    top = sorted(spent, key=lambda kind: (-spent[kind], kind))[:MODELS_SHOWN]
+    rows: dict[tuple[str, str, str], Affordable] = {}
+    for group in groups:
+        if (group.model, group.mode) in top and group.rate:
+            row = Affordable(
+                group.model,
+                group.mode,
+                group.meter,
+                group.rate,
+                int(balance.available // group.rate),
+            )
+            # A meter may have had several rates in the quarter: the lowest is the latest cut.
+            known = rows.get((group.model, group.mode, group.meter))
+            if known is None or row.rate < known.rate:
+                rows[(group.model, group.mode, group.meter)] = row
+    return sorted(rows.values(), key=lambda r: (top.index((r.model, r.mode)), r.meter))
+
+
+def commits_of(customer: Customer) -> list[Commit]:
+    """All signed commits of a customer, the latest first."""
+    return list(
+        Commit.objects.filter(customer=customer).exclude(state="draft").order_by("-starts_on")
+    )
