@@ -59,13 +59,25 @@ class UsageGroup:
 
 @dataclass(frozen=True, slots=True)
 class EarlierQuarter:
-    """What an earlier quarter of the chain still has to bill: exact overage not yet on an invoice,
-    and the usage groups that came after its own close."""
+    """What invoices know of an earlier quarter of the chain.
+
+    `closed_overage` is its exact overage at its own close, of which `overage_billed_cents` have
+    been billed. What the chain has added since is late; `late_billed_cents` are the cents billed
+    as late usage that occurred in this quarter, and `late_groups` its usage that arrived since
+    the last close.
+    """
 
     position: int
-    overage_given_back: Decimal
+    closed_overage: Decimal
+    given_back: Decimal
     overage_billed_cents: int
+    late_billed_cents: int
     late_groups: tuple[UsageGroup, ...] = ()
+
+    @property
+    def carried(self) -> Decimal:
+        """Exact overage of its own close that was not billed: rounding, or under the minimum."""
+        return self.closed_overage - from_cents(self.overage_billed_cents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,6 @@ class CloseInputs:
     to_invoice: tuple[GrantToInvoice, ...]
     minimum_cents: int
     continues: bool | None
-    already_billed_cents: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,31 +181,31 @@ def _overage_lines(
     inputs: CloseInputs, chain: Sequence[QuarterFigures]
 ) -> tuple[list[PlannedLine], Decimal]:
     """Lines for all overage not billed yet, and the exact unbilled overage that they are of."""
-    earlier = {quarter.position: quarter for quarter in inputs.earlier}
-    unbilled: dict[int, Decimal] = {}
-    for figures in chain:
-        exact = figures.overage
-        if figures.index in earlier:
-            before = earlier[figures.index]
-            exact += before.overage_given_back - from_cents(before.overage_billed_cents)
-        elif figures is chain[-1]:
-            exact -= from_cents(inputs.already_billed_cents)
-        unbilled[figures.index] = exact
-    whole = sum(unbilled.values(), ZERO)
-    cents = max(0, to_cents(whole))
-    closing = chain[-1]
+    earlier = inputs.earlier
+    own = chain[-1].overage
+    exact_so_far = sum((figures.overage for figures in chain[:-1]), ZERO)
+    late = exact_so_far + sum(
+        (q.given_back - q.closed_overage - from_cents(q.late_billed_cents) for q in earlier), ZERO
+    )
+    carried = {q.position: q.carried for q in earlier}
+    whole = own + late + sum(carried.values(), ZERO)
     candidates: list[tuple[PlannedLine, Decimal]] = []
-    for position, exact in sorted(unbilled.items()):
-        if position != closing.index:
-            # What rounding left of an earlier quarter is carried by the books, not billed apart.
-            if exact >= CENT:
-                groups = earlier[position].late_groups if position in earlier else ()
-                candidates += _shares(position, exact, groups, late=True)
-        elif exact > 0:
-            candidates += _shares(position, exact, inputs.groups, late=False)
+    for position, exact in sorted(carried.items()):
+        # Overage that the chain takes back comes off what is still carried.
+        taken = min(max(ZERO, exact), max(ZERO, -late))
+        late += taken
+        # What rounding left is carried by the books, not billed apart.
+        if exact - taken >= CENT:
+            line = PlannedLine(BillKind.OVERAGE, position, 0)
+            candidates.append((line, exact - taken))
+    if late >= CENT:
+        candidates += _late_shares(late, earlier, chain[-1].index)
+    if own > 0:
+        groups = [(chain[-1].index, group) for group in inputs.groups]
+        candidates += _shares(BillKind.OVERAGE, own, groups, chain[-1].index)
+    cents = max(0, to_cents(whole))
     if cents and not candidates:
-        position, exact = max(unbilled.items(), key=lambda item: (item[1], item[0]))
-        candidates = [(PlannedLine(BillKind.OVERAGE, position, 0), exact)]
+        candidates = [(PlannedLine(BillKind.OVERAGE, chain[-1].index, 0), whole)]
     parts = split_by_largest_remainder(cents, [weight for _, weight in candidates])
     lines = [
         replace(line, cents=part) for (line, _), part in zip(candidates, parts, strict=True) if part
@@ -202,27 +213,36 @@ def _overage_lines(
     return lines, whole
 
 
-def _shares(
-    position: int, exact: Decimal, groups: Sequence[UsageGroup], *, late: bool
+def _late_shares(
+    late: Decimal, earlier: Sequence[EarlierQuarter], closing: int
 ) -> list[tuple[PlannedLine, Decimal]]:
-    """`exact` dollars of overage shared over usage groups in proportion to their dollars.
+    """Late overage is billed over the late events, wherever in the chain it made the difference."""
+    groups = [(q.position, group) for q in earlier for group in q.late_groups]
+    return _shares(BillKind.LATE_USAGE, late, groups, closing - 1)
 
-    Weights stay undivided (amount x exact) so that no quotient has to be rounded: they are put on
-    one scale per quarter by `exact / total`, kept as a Decimal of the context's hundred digits.
+
+def _shares(
+    kind: BillKind,
+    exact: Decimal,
+    groups: Sequence[tuple[int, UsageGroup]],
+    fallback: int,
+) -> list[tuple[PlannedLine, Decimal]]:
+    """`exact` dollars shared over (quarter, usage group) in proportion to their dollars.
+
+    The quotients are kept to the hundred digits of the context, far below any cent. Without groups
+    there is one line for the quarter `fallback`.
     """
-    groups = sorted(group for group in groups if group.amount > 0)
-    total = sum((group.amount for group in groups), ZERO)
-    kind = BillKind.LATE_USAGE if late and groups else BillKind.OVERAGE
-    if not groups:
-        return [(PlannedLine(kind, position, 0), exact)]
+    weighed = sorted((position, group) for position, group in groups if group.amount > 0)
+    total = sum((group.amount for _, group in weighed), ZERO)
+    if not weighed:
+        return [(PlannedLine(kind, fallback, 0), exact)]
     shares = []
-    for group in groups:
-        weight = group.amount * exact / total
+    for position, group in weighed:
         quantity = int(round_half_away(group.quantity * exact / total, Decimal(1)))
         line = PlannedLine(
             kind, position, 0, "", group.model, group.mode, group.meter, group.rate, quantity
         )
-        shares.append((line, weight))
+        shares.append((line, group.amount * exact / total))
     return shares
 
 

@@ -146,7 +146,9 @@ class Quarter(models.Model):
         default=list, help_text="usage slices [[until, dollars]] as booked"
     )
     overage_given_back = money_field(default=0)
+    closed_overage = money_field(default=0, help_text="exact overage at its own close")
     overage_billed_cents = models.BigIntegerField(default=0)
+    late_billed_cents = models.BigIntegerField(default=0)
     billed_groups = models.JSONField(
         default=list, help_text="usage groups as of the last close that billed this quarter"
     )

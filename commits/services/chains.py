@@ -209,7 +209,9 @@ def unbilled_overage(quarters: Iterable[Quarter]) -> Decimal:
     """Exact overage of posted quarters that no invoice has billed, as booked."""
     return sum(
         (
-            q.booked_overage + q.overage_given_back - from_cents(q.overage_billed_cents)
+            q.booked_overage
+            + q.overage_given_back
+            - from_cents(q.overage_billed_cents + q.late_billed_cents)
             for q in quarters
             if q.state == QuarterState.POSTED
         ),

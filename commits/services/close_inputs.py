@@ -7,9 +7,10 @@ comparing digests tells whether anything but usage has changed since the approva
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from decimal import Decimal
 from typing import Any
 
-from billing.domain.money import CENT, from_cents, plain, to_cents
+from billing.domain.money import ZERO, plain, to_cents
 from commits.domain.chain import GrantKind, UsageSlice, run_chain
 from commits.domain.close import (
     BillKind,
@@ -62,7 +63,6 @@ def close_inputs(
         to_invoice=_to_invoice(state, quarter),
         minimum_cents=stripe_minimum_cents(),
         continues=continues(state, quarter),
-        already_billed_cents=quarter.overage_billed_cents,
     )
 
 
@@ -84,15 +84,10 @@ def groups_as_json(groups: tuple[UsageGroup, ...]) -> list[list[str]]:
 
 
 def _late_groups(state: ChainState, quarter: Quarter) -> dict[int, tuple[UsageGroup, ...]]:
-    """Per earlier quarter with overage to bill: what its usage groups have gained since."""
+    """Per earlier quarter: what its usage groups have gained since the last close, voids netted."""
     late = {}
     for before in state.quarters[: quarter.position - 1]:
-        unbilled = (
-            before.booked_overage
-            + before.overage_given_back
-            - from_cents(before.overage_billed_cents)
-        )
-        if before.state != QuarterState.POSTED or unbilled < CENT:
+        if before.state != QuarterState.POSTED or not _has_gained(before):
             continue
         known = {tuple(row[:4]): int(row[4]) for row in before.billed_groups}
         gained = [
@@ -109,6 +104,14 @@ def _late_groups(state: ChainState, quarter: Quarter) -> dict[int, tuple[UsageGr
     return late
 
 
+def _has_gained(quarter: Quarter) -> bool:
+    """Whether more than its billed groups is booked: spares reading the groups of old quarters."""
+    known = sum(
+        (Decimal(rate) * int(quantity) for *_, rate, quantity in quarter.billed_groups), ZERO
+    )
+    return known != quarter.booked_drawn + quarter.booked_overage
+
+
 def _earlier(
     state: ChainState,
     quarter: Quarter,
@@ -116,17 +119,26 @@ def _earlier(
     usage: Mapping[int, tuple[UsageSlice, ...]],
 ) -> tuple[EarlierQuarter, ...]:
     before = state.quarters[: quarter.position - 1]
-    unposted = [item for item in before if item.state != QuarterState.POSTED]
-    billed_by_then: dict[int, int] = {}
-    if unposted:
+    overage: dict[int, Decimal] = {}
+    if any(item.state != QuarterState.POSTED for item in before):
         # Only in a preview: an earlier quarter will have billed its overage at its own close.
         chain = run_chain(quarter_inputs(state, usage, close_position=quarter.position))
-        billed_by_then = {q.position: to_cents(chain[q.position - 1].overage) for q in unposted}
+        overage = {
+            q.position: chain[q.position - 1].overage
+            for q in before
+            if q.state != QuarterState.POSTED
+        }
     return tuple(
         EarlierQuarter(
             position=item.position,
-            overage_given_back=item.overage_given_back,
-            overage_billed_cents=billed_by_then.get(item.position, item.overage_billed_cents),
+            closed_overage=overage.get(item.position, item.closed_overage),
+            given_back=item.overage_given_back,
+            overage_billed_cents=(
+                to_cents(overage[item.position])
+                if item.position in overage
+                else item.overage_billed_cents
+            ),
+            late_billed_cents=item.late_billed_cents,
             late_groups=late.get(item.position, ()),
         )
         for item in before

@@ -155,21 +155,24 @@ def _draft_close_invoice(
 def _remember_billed(
     state: ChainState, quarter: Quarter, inputs: CloseInputs, plan: ClosePlan
 ) -> None:
-    """Count the overage cents billed per quarter, and remember which usage they were for."""
-    cents: dict[int, int] = {}
+    """Count the cents billed per quarter, and remember which usage the close has seen."""
     for line in plan.lines:
-        if line.kind in (BillKind.OVERAGE, BillKind.LATE_USAGE):
-            cents[line.position] = cents.get(line.position, 0) + line.cents
-    late = {item.position: item.late_groups for item in inputs.earlier if item.late_groups}
-    for position in {*cents, *late, quarter.position}:
-        billed = state.quarters[position - 1]
-        billed.overage_billed_cents += cents.get(position, 0)
-        if position == quarter.position:
-            billed.billed_groups = groups_as_json(inputs.groups)
-        elif plan.lines:
-            billed.billed_groups = _with_late(billed.billed_groups, late.get(position, ()))
-        if position != quarter.position:
-            billed.save(update_fields=["overage_billed_cents", "billed_groups"])
+        billed = state.quarters[line.position - 1]
+        if line.kind is BillKind.OVERAGE:
+            billed.overage_billed_cents += line.cents
+        elif line.kind is BillKind.LATE_USAGE:
+            billed.late_billed_cents += line.cents
+    if plan.lines or not plan.carried_cents:
+        for item in inputs.earlier:
+            if item.late_groups:
+                seen = state.quarters[item.position - 1]
+                seen.billed_groups = _with_late(seen.billed_groups, item.late_groups)
+    quarter.billed_groups = groups_as_json(inputs.groups)
+    quarter.closed_overage = plan.figures.overage
+    Quarter.objects.bulk_update(
+        state.quarters[: quarter.position],
+        ["overage_billed_cents", "late_billed_cents", "billed_groups", "closed_overage"],
+    )
 
 
 def _with_late(known: list[list[str]], late: tuple[UsageGroup, ...]) -> list[list[str]]:

@@ -56,23 +56,37 @@ def test_lines_share_the_cents_by_largest_remainder() -> None:
 def test_a_bill_under_the_minimum_is_carried_not_lost() -> None:
     small = plan_close(inputs("100.30"))
     assert (small.lines, small.carried_cents) == ((), 30)
-    carried = plan_close(inputs("100.30", "100.40", earlier=(EarlierQuarter(1, D(0), 0),)))
+    earlier = (EarlierQuarter(1, D("0.30"), D(0), 0, 0),)
+    carried = plan_close(inputs("100.30", "100.40", earlier=earlier))
     assert carried.total_cents == 70
     assert sorted((line.position, line.cents) for line in carried.lines) == [(1, 30), (2, 40)]
 
 
-def test_late_usage_is_billed_over_the_late_groups() -> None:
+def test_late_usage_is_billed_over_the_late_events_of_their_own_quarter() -> None:
+    """$500 of Q1 came late and made $500 more overage in Q2: the line says Q1."""
     late = UsageGroup("qwen", "serverless", "output_tokens", D("0.5"), 1000)
     plan = plan_close(
         inputs(
+            "500",
             "4100",
             "50",
-            instalment="100",
-            earlier=(EarlierQuarter(1, D(0), 350_000, (late,)),),
+            instalment="500",
+            earlier=(
+                EarlierQuarter(1, D(0), D(0), 0, 0, (late,)),
+                EarlierQuarter(2, D(3100), D(0), 310_000, 0),
+            ),
         )
     )
+    assert [(line.kind, line.position, line.model, line.cents) for line in plan.lines] == [
+        (BillKind.LATE_USAGE, 1, "qwen", 50_000)
+    ]
+
+
+def test_a_late_fall_takes_what_is_carried_before_it_touches_the_quarter() -> None:
+    earlier = (EarlierQuarter(1, D("0.40"), D(0), 0, 0),)
+    plan = plan_close(inputs("100", "200", earlier=earlier))
     assert [(line.kind, line.position, line.cents) for line in plan.lines] == [
-        (BillKind.LATE_USAGE, 1, 50_000)
+        (BillKind.OVERAGE, 2, 10_000)
     ]
 
 
@@ -95,7 +109,8 @@ def test_billed_cents_never_stray_half_a_cent_from_the_exact_overage(used: list[
     exact = D(0)
     for place in range(1, len(used) + 1):
         earlier = tuple(
-            EarlierQuarter(number, D(0), cents) for number, cents in enumerate(billed, start=1)
+            EarlierQuarter(number, used[number - 1], D(0), cents, 0)
+            for number, cents in enumerate(billed, start=1)
         )
         texts = [str(amount) for amount in used[:place]]
         plan = plan_close(inputs(*texts, instalment="0", earlier=earlier, minimum_cents=0))
