@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 
-from billing.config import env, logs, queue
+from billing.config import env, faces, logs, queue
 from billing.config.launcher import files
 
 BASE_DIR = Path(__file__).parents[2]
@@ -157,12 +157,26 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False  # Its queue names are too long for pgmq.
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 2, least=1)
-CELERY_BEAT_SCHEDULE: dict[str, Any] = {}
+# Real seconds between runs. Each task finds its work in the database and does nothing where there
+# is none, so a lost message costs one interval, never a posting.
+_EVERY = {
+    "commits.draw_down": 5,
+    "commits.run_due_jobs": 15,
+    "billing.push_due_invoices": 15,
+    "billing.apply_stripe_events": 15,
+    "billing.reconcile_invoices": 3600,
+}
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    name: {"task": name, "schedule": seconds, "options": {"expires": seconds}}
+    for name, seconds in _EVERY.items()
+}
 
 # --- Stripe, and the sandbox ----------------------------------------------------------------
 STRIPE_API_KEY = env.text("STRIPE_API_KEY")
 STRIPE_API_BASE = env.url("STRIPE_API_BASE")  # Empty: Stripe itself. Else the simulator.
 STRIPE_WEBHOOK_SECRETS = env.words("STRIPE_WEBHOOK_SECRET")  # Two are live while one is rotated.
+# Stripe marks a smaller US dollar invoice paid without collecting it: such amounts are carried.
+STRIPE_MINIMUM_CENTS = env.integer("STRIPE_MINIMUM_CENTS", 50, least=0)
 SANDBOX = env.flag("SANDBOX")
 if SANDBOX and STRIPE_API_KEY.startswith(("sk_live_", "rk_live_")):
     raise ImproperlyConfigured(
@@ -182,6 +196,8 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+
+UNFOLD = faces.UNFOLD  # How finance's admin looks.
 
 # --- The API --------------------------------------------------------------------------------
 REST_FRAMEWORK: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """Every address of the service, by the part that answers it."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView
 
 from billing.config.health import healthz
@@ -10,4 +10,8 @@ urlpatterns = [
     path("healthz", healthz, name="healthz"),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/", include("billing.api.urls")),
+    path("api/v1/", include("metering.api.urls")),
+    path("api/v1/", include("commits.api.urls")),
+    path("", include("commits.web.urls")),
 ]

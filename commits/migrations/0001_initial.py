@@ -9,298 +9,805 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('billing', '0003_booking'),
-        ('metering', '0003_built_in_meters'),
+        ("billing", "0003_booking"),
+        ("metering", "0003_built_in_meters"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Commit',
+            name="Commit",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('offset', models.IntegerField(default=0)),
-                ('state', models.CharField(choices=[('draft', 'Draft'), ('active', 'Active'), ('ended', 'Ended')], default='draft', max_length=16)),
-                ('starts_on', models.DateField(help_text="first day, in the contract's time zone")),
-                ('timezone', models.CharField(default='UTC', max_length=64)),
-                ('period_months', models.IntegerField(default=3)),
-                ('quarter_count', models.IntegerField(blank=True, help_text='empty: uncommitted', null=True)),
-                ('instalments', django.contrib.postgres.fields.ArrayField(base_field=billing.models.fields.ExactDecimalField(decimal_places=2, max_digits=20), help_text='dollars, one for each quarter', size=None)),
-                ('discount', billing.models.fields.ExactDecimalField(decimal_places=8, help_text='0.20 is 20 % off list', max_digits=9)),
-                ('overrides', models.JSONField(blank=True, default=list, help_text='fixed prices agreed at signing')),
-                ('price_protection', models.BooleanField(default=True)),
-                ('grace_hours', models.IntegerField(default=72)),
-                ('rollover_fraction', billing.models.fields.ExactDecimalField(decimal_places=8, default=1, max_digits=9)),
-                ('rollover_cap', billing.models.fields.ExactDecimalField(blank=True, decimal_places=2, max_digits=20, null=True)),
-                ('rollover_max_times', models.IntegerField(blank=True, null=True)),
-                ('end_of_term', models.CharField(choices=[('tail', 'tail'), ('expire', 'expire'), ('refund', 'refund'), ('renewal', 'renewal')], default=commits.domain.policies.EndOfTerm['TAIL'], max_length=16)),
-                ('tail_quarters', models.IntegerField(blank=True, null=True)),
-                ('auto_approve_max_overage', billing.models.fields.ExactDecimalField(blank=True, decimal_places=2, help_text='closes with at most this overage need no human; empty: every close does', max_digits=20, null=True)),
-                ('created_at', models.DateTimeField()),
-                ('created_by', models.CharField(max_length=150)),
-                ('activated_at', models.DateTimeField(blank=True, null=True)),
-                ('activated_by', models.CharField(blank=True, default='', max_length=150)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('cut_at', models.DateTimeField(blank=True, help_text='uncommitted: where a signed commit took over', null=True)),
-                ('book_runs', models.BigIntegerField(default=0, help_text='how many bookings of usage this chain has had: part of entry keys')),
-                ('booked_seq', models.BigIntegerField(default=0, help_text="the customer's ingest sequence up to which usage has been booked")),
-                ('customer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='commits', to='billing.customer')),
-                ('origin', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='chain', to='commits.commit')),
-                ('predecessor', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='successor', to='commits.commit')),
-                ('rate_card', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='commit', to='metering.ratecard')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("offset", models.IntegerField(default=0)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("draft", "Draft"), ("active", "Active"), ("ended", "Ended")],
+                        default="draft",
+                        max_length=16,
+                    ),
+                ),
+                ("starts_on", models.DateField(help_text="first day, in the contract's time zone")),
+                ("timezone", models.CharField(default="UTC", max_length=64)),
+                ("period_months", models.IntegerField(default=3)),
+                (
+                    "quarter_count",
+                    models.IntegerField(blank=True, help_text="empty: uncommitted", null=True),
+                ),
+                (
+                    "instalments",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.DecimalField(decimal_places=2, max_digits=20),
+                        help_text="dollars, one for each quarter",
+                        size=None,
+                    ),
+                ),
+                (
+                    "discount",
+                    billing.models.fields.ExactDecimalField(
+                        decimal_places=8, help_text="0.20 is 20 % off list", max_digits=9
+                    ),
+                ),
+                (
+                    "overrides",
+                    models.JSONField(
+                        blank=True, default=list, help_text="fixed prices agreed at signing"
+                    ),
+                ),
+                ("price_protection", models.BooleanField(default=True)),
+                ("grace_hours", models.IntegerField(default=72)),
+                (
+                    "rollover_fraction",
+                    billing.models.fields.ExactDecimalField(
+                        decimal_places=8, default=1, max_digits=9
+                    ),
+                ),
+                (
+                    "rollover_cap",
+                    billing.models.fields.ExactDecimalField(
+                        blank=True, decimal_places=2, max_digits=20, null=True
+                    ),
+                ),
+                ("rollover_max_times", models.IntegerField(blank=True, null=True)),
+                (
+                    "end_of_term",
+                    models.CharField(
+                        choices=[
+                            ("tail", "tail"),
+                            ("expire", "expire"),
+                            ("refund", "refund"),
+                            ("renewal", "renewal"),
+                        ],
+                        default=commits.domain.policies.EndOfTerm["TAIL"],
+                        max_length=16,
+                    ),
+                ),
+                ("tail_quarters", models.IntegerField(blank=True, null=True)),
+                (
+                    "auto_approve_max_overage",
+                    billing.models.fields.ExactDecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="closes with at most this overage need no human; empty: every close does",
+                        max_digits=20,
+                        null=True,
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                ("created_by", models.CharField(max_length=150)),
+                ("activated_at", models.DateTimeField(blank=True, null=True)),
+                ("activated_by", models.CharField(blank=True, default="", max_length=150)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "cut_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="uncommitted: where a signed commit took over",
+                        null=True,
+                    ),
+                ),
+                (
+                    "book_runs",
+                    models.BigIntegerField(
+                        default=0,
+                        help_text="how many bookings of usage this chain has had: part of entry keys",
+                    ),
+                ),
+                (
+                    "booked_seq",
+                    models.BigIntegerField(
+                        default=0,
+                        help_text="the customer's ingest sequence up to which usage has been booked",
+                    ),
+                ),
+                (
+                    "customer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="commits",
+                        to="billing.customer",
+                    ),
+                ),
+                (
+                    "origin",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="chain",
+                        to="commits.commit",
+                    ),
+                ),
+                (
+                    "predecessor",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="successor",
+                        to="commits.commit",
+                    ),
+                ),
+                (
+                    "rate_card",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="commit",
+                        to="metering.ratecard",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-created_at',),
+                "ordering": ("-created_at",),
             },
         ),
         migrations.CreateModel(
-            name='Credit',
+            name="Credit",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('amount', billing.models.fields.ExactDecimalField(decimal_places=2, max_digits=20)),
-                ('reason', models.CharField(max_length=300)),
-                ('quarter_index', models.IntegerField(blank=True, null=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('rolls_over', models.BooleanField(default=False)),
-                ('state', models.CharField(choices=[('requested', 'Requested'), ('approved', 'Approved'), ('rejected', 'Rejected')], default='requested', max_length=16)),
-                ('requested_at', models.DateTimeField()),
-                ('requested_by', models.CharField(max_length=150)),
-                ('decided_at', models.DateTimeField(blank=True, null=True)),
-                ('decided_by', models.CharField(blank=True, default='', max_length=150)),
-                ('commit', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='credits', to='commits.commit')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                (
+                    "amount",
+                    billing.models.fields.ExactDecimalField(decimal_places=2, max_digits=20),
+                ),
+                ("reason", models.CharField(max_length=300)),
+                ("quarter_index", models.IntegerField(blank=True, null=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("rolls_over", models.BooleanField(default=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("requested", "Requested"),
+                            ("approved", "Approved"),
+                            ("rejected", "Rejected"),
+                        ],
+                        default="requested",
+                        max_length=16,
+                    ),
+                ),
+                ("requested_at", models.DateTimeField()),
+                ("requested_by", models.CharField(max_length=150)),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
+                ("decided_by", models.CharField(blank=True, default="", max_length=150)),
+                (
+                    "commit",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credits",
+                        to="commits.commit",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-requested_at',),
+                "ordering": ("-requested_at",),
             },
         ),
         migrations.CreateModel(
-            name='OverrideRequest',
+            name="OverrideRequest",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('model', models.CharField(max_length=200)),
-                ('mode', models.CharField(max_length=32)),
-                ('meter', models.CharField(max_length=64)),
-                ('price', billing.models.fields.ExactDecimalField(decimal_places=12, max_digits=30)),
-                ('effective_at', models.DateTimeField()),
-                ('state', models.CharField(choices=[('requested', 'Requested'), ('approved', 'Approved'), ('rejected', 'Rejected')], default='requested', max_length=16)),
-                ('requested_at', models.DateTimeField()),
-                ('requested_by', models.CharField(max_length=150)),
-                ('decided_at', models.DateTimeField(blank=True, null=True)),
-                ('decided_by', models.CharField(blank=True, default='', max_length=150)),
-                ('commit', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='override_requests', to='commits.commit')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                ("model", models.CharField(max_length=200)),
+                ("mode", models.CharField(max_length=32)),
+                ("meter", models.CharField(max_length=64)),
+                (
+                    "price",
+                    billing.models.fields.ExactDecimalField(decimal_places=12, max_digits=30),
+                ),
+                ("effective_at", models.DateTimeField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("requested", "Requested"),
+                            ("approved", "Approved"),
+                            ("rejected", "Rejected"),
+                        ],
+                        default="requested",
+                        max_length=16,
+                    ),
+                ),
+                ("requested_at", models.DateTimeField()),
+                ("requested_by", models.CharField(max_length=150)),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
+                ("decided_by", models.CharField(blank=True, default="", max_length=150)),
+                (
+                    "commit",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="override_requests",
+                        to="commits.commit",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-requested_at',),
+                "ordering": ("-requested_at",),
             },
         ),
         migrations.CreateModel(
-            name='Quarter',
+            name="Quarter",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('index', models.IntegerField()),
-                ('position', models.IntegerField()),
-                ('starts_at', models.DateTimeField()),
-                ('ends_at', models.DateTimeField()),
-                ('is_tail', models.BooleanField(default=False)),
-                ('state', models.CharField(choices=[('open', 'Open'), ('planned', 'Planned'), ('approved', 'Approved'), ('posted', 'Posted')], default='open', max_length=16)),
-                ('posted_at', models.DateTimeField(blank=True, null=True)),
-                ('booked_drawn', billing.models.fields.ExactDecimalField(decimal_places=12, default=0, max_digits=38)),
-                ('booked_overage', billing.models.fields.ExactDecimalField(decimal_places=12, default=0, max_digits=38)),
-                ('booked_rolled_in', billing.models.fields.ExactDecimalField(decimal_places=12, default=0, max_digits=38)),
-                ('booked_rolled_out', billing.models.fields.ExactDecimalField(decimal_places=12, default=0, max_digits=38)),
-                ('booked_breakage_paid', billing.models.fields.ExactDecimalField(decimal_places=12, default=0, max_digits=38)),
-                ('booked_breakage_credit', billing.models.fields.ExactDecimalField(decimal_places=12, default=0, max_digits=38)),
-                ('booked_usage', models.JSONField(default=list, help_text='usage slices [[until, dollars]] as booked')),
-                ('overage_given_back', billing.models.fields.ExactDecimalField(decimal_places=12, default=0, max_digits=38)),
-                ('closed_overage', billing.models.fields.ExactDecimalField(decimal_places=12, default=0, help_text='exact overage at its own close', max_digits=38)),
-                ('overage_billed_cents', models.BigIntegerField(default=0)),
-                ('late_billed_cents', models.BigIntegerField(default=0)),
-                ('billed_groups', models.JSONField(default=list, help_text='usage groups as of the last close that billed this quarter')),
-                ('commit', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='quarters', to='commits.commit')),
-                ('invoice', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='closed_quarters', to='billing.invoice')),
-                ('origin', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='commits.commit')),
-                ('usage_period', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='quarter', to='metering.usageperiod')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("index", models.IntegerField()),
+                ("position", models.IntegerField()),
+                ("starts_at", models.DateTimeField()),
+                ("ends_at", models.DateTimeField()),
+                ("is_tail", models.BooleanField(default=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("open", "Open"),
+                            ("planned", "Planned"),
+                            ("approved", "Approved"),
+                            ("posted", "Posted"),
+                        ],
+                        default="open",
+                        max_length=16,
+                    ),
+                ),
+                ("posted_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "booked_drawn",
+                    billing.models.fields.ExactDecimalField(
+                        decimal_places=12, default=0, max_digits=38
+                    ),
+                ),
+                (
+                    "booked_overage",
+                    billing.models.fields.ExactDecimalField(
+                        decimal_places=12, default=0, max_digits=38
+                    ),
+                ),
+                (
+                    "booked_rolled_in",
+                    billing.models.fields.ExactDecimalField(
+                        decimal_places=12, default=0, max_digits=38
+                    ),
+                ),
+                (
+                    "booked_rolled_out",
+                    billing.models.fields.ExactDecimalField(
+                        decimal_places=12, default=0, max_digits=38
+                    ),
+                ),
+                (
+                    "booked_breakage_paid",
+                    billing.models.fields.ExactDecimalField(
+                        decimal_places=12, default=0, max_digits=38
+                    ),
+                ),
+                (
+                    "booked_breakage_credit",
+                    billing.models.fields.ExactDecimalField(
+                        decimal_places=12, default=0, max_digits=38
+                    ),
+                ),
+                (
+                    "booked_usage",
+                    models.JSONField(
+                        default=list, help_text="usage slices [[until, dollars]] as booked"
+                    ),
+                ),
+                (
+                    "overage_given_back",
+                    billing.models.fields.ExactDecimalField(
+                        decimal_places=12, default=0, max_digits=38
+                    ),
+                ),
+                (
+                    "closed_overage",
+                    billing.models.fields.ExactDecimalField(
+                        decimal_places=12,
+                        default=0,
+                        help_text="exact overage at its own close",
+                        max_digits=38,
+                    ),
+                ),
+                ("overage_billed_cents", models.BigIntegerField(default=0)),
+                ("late_billed_cents", models.BigIntegerField(default=0)),
+                (
+                    "billed_groups",
+                    models.JSONField(
+                        default=list,
+                        help_text="usage groups as of the last close that billed this quarter",
+                    ),
+                ),
+                (
+                    "commit",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="quarters",
+                        to="commits.commit",
+                    ),
+                ),
+                (
+                    "invoice",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="closed_quarters",
+                        to="billing.invoice",
+                    ),
+                ),
+                (
+                    "origin",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="commits.commit",
+                    ),
+                ),
+                (
+                    "usage_period",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="quarter",
+                        to="metering.usageperiod",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('commit', 'index'),
+                "ordering": ("commit", "index"),
             },
         ),
         migrations.CreateModel(
-            name='Close',
+            name="Close",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('revision', models.IntegerField(default=1)),
-                ('state', models.CharField(choices=[('planned', 'Planned'), ('approved', 'Approved'), ('posted', 'Posted'), ('withdrawn', 'Withdrawn')], default='planned', max_length=16)),
-                ('inputs', models.JSONField()),
-                ('plan', models.JSONField()),
-                ('digest', models.CharField(max_length=64)),
-                ('needs_human', models.JSONField(default=list, help_text='why no rule may approve this close')),
-                ('planned_at', models.DateTimeField()),
-                ('planned_by', models.CharField(max_length=150)),
-                ('approved_at', models.DateTimeField(blank=True, null=True)),
-                ('approved_by', models.CharField(blank=True, default='', max_length=150)),
-                ('posted_at', models.DateTimeField(blank=True, null=True)),
-                ('quarter', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='closes', to='commits.quarter')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("revision", models.IntegerField(default=1)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("planned", "Planned"),
+                            ("approved", "Approved"),
+                            ("posted", "Posted"),
+                            ("withdrawn", "Withdrawn"),
+                        ],
+                        default="planned",
+                        max_length=16,
+                    ),
+                ),
+                ("inputs", models.JSONField()),
+                ("plan", models.JSONField()),
+                ("digest", models.CharField(max_length=64)),
+                (
+                    "needs_human",
+                    models.JSONField(default=list, help_text="why no rule may approve this close"),
+                ),
+                ("planned_at", models.DateTimeField()),
+                ("planned_by", models.CharField(max_length=150)),
+                ("approved_at", models.DateTimeField(blank=True, null=True)),
+                ("approved_by", models.CharField(blank=True, default="", max_length=150)),
+                ("posted_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "quarter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="closes",
+                        to="commits.quarter",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('-id',),
+                "ordering": ("-id",),
             },
         ),
         migrations.CreateModel(
-            name='BookedDay',
+            name="BookedDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('amount', billing.models.fields.ExactDecimalField(decimal_places=12, max_digits=38)),
-                ('quarter', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='booked_days', to='commits.quarter')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("day", models.DateField()),
+                (
+                    "amount",
+                    billing.models.fields.ExactDecimalField(decimal_places=12, max_digits=38),
+                ),
+                (
+                    "quarter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="booked_days",
+                        to="commits.quarter",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='TrueUp',
+            name="TrueUp",
             fields=[
-                ('id', models.UUIDField(primary_key=True, serialize=False)),
-                ('amount', billing.models.fields.ExactDecimalField(decimal_places=2, max_digits=20)),
-                ('from_quarter', models.IntegerField()),
-                ('through_quarter', models.IntegerField()),
-                ('discount', billing.models.fields.ExactDecimalField(blank=True, decimal_places=8, max_digits=9, null=True)),
-                ('effective_at', models.DateTimeField(blank=True, null=True)),
-                ('bill_now', models.BooleanField(default=False)),
-                ('state', models.CharField(choices=[('requested', 'Requested'), ('approved', 'Approved'), ('rejected', 'Rejected')], default='requested', max_length=16)),
-                ('requested_at', models.DateTimeField()),
-                ('requested_by', models.CharField(max_length=150)),
-                ('decided_at', models.DateTimeField(blank=True, null=True)),
-                ('decided_by', models.CharField(blank=True, default='', max_length=150)),
-                ('reason', models.CharField(blank=True, default='', max_length=300)),
-                ('commit', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='true_ups', to='commits.commit')),
+                ("id", models.UUIDField(primary_key=True, serialize=False)),
+                (
+                    "amount",
+                    billing.models.fields.ExactDecimalField(decimal_places=2, max_digits=20),
+                ),
+                ("from_quarter", models.IntegerField()),
+                ("through_quarter", models.IntegerField()),
+                (
+                    "discount",
+                    billing.models.fields.ExactDecimalField(
+                        blank=True, decimal_places=8, max_digits=9, null=True
+                    ),
+                ),
+                ("effective_at", models.DateTimeField(blank=True, null=True)),
+                ("bill_now", models.BooleanField(default=False)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("requested", "Requested"),
+                            ("approved", "Approved"),
+                            ("rejected", "Rejected"),
+                        ],
+                        default="requested",
+                        max_length=16,
+                    ),
+                ),
+                ("requested_at", models.DateTimeField()),
+                ("requested_by", models.CharField(max_length=150)),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
+                ("decided_by", models.CharField(blank=True, default="", max_length=150)),
+                ("reason", models.CharField(blank=True, default="", max_length=300)),
+                (
+                    "commit",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="true_ups",
+                        to="commits.commit",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'true-up',
-                'ordering': ('-requested_at',),
+                "verbose_name": "true-up",
+                "ordering": ("-requested_at",),
             },
         ),
         migrations.CreateModel(
-            name='Grant',
+            name="Grant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('ref', models.CharField(help_text='the grant that the money came from first; stays while it rolls', max_length=64)),
-                ('kind', models.CharField(choices=[('instalment', 'instalment'), ('rollover', 'rollover'), ('true_up', 'true_up'), ('credit', 'credit')], max_length=16)),
-                ('source_kind', models.CharField(blank=True, default='', max_length=16)),
-                ('amount', billing.models.fields.ExactDecimalField(decimal_places=12, max_digits=38)),
-                ('drawn', billing.models.fields.ExactDecimalField(decimal_places=12, default=0, max_digits=38)),
-                ('rolled_out', billing.models.fields.ExactDecimalField(decimal_places=12, default=0, max_digits=38)),
-                ('broken', billing.models.fields.ExactDecimalField(decimal_places=12, default=0, max_digits=38)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('rolls', models.BooleanField(default=True)),
-                ('rolls_whole', models.BooleanField(default=False)),
-                ('paid', models.BooleanField(default=True)),
-                ('times_rolled', models.IntegerField(default=0)),
-                ('draw_place', models.IntegerField(default=0, help_text='place in the draw order of its quarter')),
-                ('created_at', models.DateTimeField()),
-                ('invoice', models.ForeignKey(blank=True, help_text='the first revision of the invoice that bills this money', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='billed_grants', to='billing.invoice')),
-                ('quarter', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='commits.quarter')),
-                ('true_up', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='grants', to='commits.trueup')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "ref",
+                    models.CharField(
+                        help_text="the grant that the money came from first; stays while it rolls",
+                        max_length=64,
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("instalment", "instalment"),
+                            ("rollover", "rollover"),
+                            ("true_up", "true_up"),
+                            ("credit", "credit"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("source_kind", models.CharField(blank=True, default="", max_length=16)),
+                (
+                    "amount",
+                    billing.models.fields.ExactDecimalField(decimal_places=12, max_digits=38),
+                ),
+                (
+                    "drawn",
+                    billing.models.fields.ExactDecimalField(
+                        decimal_places=12, default=0, max_digits=38
+                    ),
+                ),
+                (
+                    "rolled_out",
+                    billing.models.fields.ExactDecimalField(
+                        decimal_places=12, default=0, max_digits=38
+                    ),
+                ),
+                (
+                    "broken",
+                    billing.models.fields.ExactDecimalField(
+                        decimal_places=12, default=0, max_digits=38
+                    ),
+                ),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("rolls", models.BooleanField(default=True)),
+                ("rolls_whole", models.BooleanField(default=False)),
+                ("paid", models.BooleanField(default=True)),
+                ("times_rolled", models.IntegerField(default=0)),
+                (
+                    "draw_place",
+                    models.IntegerField(
+                        default=0, help_text="place in the draw order of its quarter"
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                (
+                    "invoice",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="the first revision of the invoice that bills this money",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="billed_grants",
+                        to="billing.invoice",
+                    ),
+                ),
+                (
+                    "quarter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="grants",
+                        to="commits.quarter",
+                    ),
+                ),
+                (
+                    "true_up",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="grants",
+                        to="commits.trueup",
+                    ),
+                ),
             ],
             options={
-                'ordering': ('quarter', 'draw_place', 'id'),
+                "ordering": ("quarter", "draw_place", "id"),
             },
         ),
         migrations.AddConstraint(
-            model_name='commit',
-            constraint=models.CheckConstraint(condition=models.Q(('quarter_count__isnull', True), ('quarter_count__gte', 1), _connector='OR'), name='commit_has_a_positive_number_of_quarters'),
+            model_name="commit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("quarter_count__isnull", True), ("quarter_count__gte", 1), _connector="OR"
+                ),
+                name="commit_has_a_positive_number_of_quarters",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='commit',
-            constraint=models.CheckConstraint(condition=models.Q(('discount__gte', 0), ('discount__lt', 1)), name='commit_discount_is_a_share_below_one'),
+            model_name="commit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("discount__gte", 0), ("discount__lt", 1)),
+                name="commit_discount_is_a_share_below_one",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='commit',
-            constraint=models.CheckConstraint(condition=models.Q(('rollover_fraction__gte', 0), ('rollover_fraction__lte', 1)), name='commit_rolls_over_a_share'),
+            model_name="commit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("rollover_fraction__gte", 0), ("rollover_fraction__lte", 1)),
+                name="commit_rolls_over_a_share",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='commit',
-            constraint=models.CheckConstraint(condition=models.Q(('grace_hours__gte', 0)), name='commit_grace_is_not_negative'),
+            model_name="commit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("grace_hours__gte", 0)), name="commit_grace_is_not_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='commit',
-            constraint=models.CheckConstraint(condition=models.Q(('period_months__in', [1, 3])), name='commit_period_is_a_month_or_a_quarter'),
+            model_name="commit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("period_months__in", [1, 3])),
+                name="commit_period_is_a_month_or_a_quarter",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credit',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='credit_is_more_than_nothing'),
+            model_name="credit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0)), name="credit_is_more_than_nothing"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='credit',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), models.Q(models.Q(('decided_by', ''), _negated=True), models.Q(('decided_by', models.F('requested_by')), _negated=True)), _connector='OR'), name='credit_is_approved_by_another_than_its_maker'),
+            model_name="credit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "approved"), _negated=True),
+                    models.Q(
+                        models.Q(("decided_by", ""), _negated=True),
+                        models.Q(("decided_by", models.F("requested_by")), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="credit_is_approved_by_another_than_its_maker",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='overriderequest',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), models.Q(models.Q(('decided_by', ''), _negated=True), models.Q(('decided_by', models.F('requested_by')), _negated=True)), _connector='OR'), name='override_is_approved_by_another_than_its_maker'),
+            model_name="overriderequest",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "approved"), _negated=True),
+                    models.Q(
+                        models.Q(("decided_by", ""), _negated=True),
+                        models.Q(("decided_by", models.F("requested_by")), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="override_is_approved_by_another_than_its_maker",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='quarter',
-            constraint=models.UniqueConstraint(fields=('commit', 'index'), name='one_quarter_per_commit_and_index'),
+            model_name="quarter",
+            constraint=models.UniqueConstraint(
+                fields=("commit", "index"), name="one_quarter_per_commit_and_index"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='quarter',
-            constraint=models.UniqueConstraint(fields=('origin', 'position'), name='one_quarter_per_chain_and_position'),
+            model_name="quarter",
+            constraint=models.UniqueConstraint(
+                fields=("origin", "position"), name="one_quarter_per_chain_and_position"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='quarter',
-            constraint=models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('starts_at'))), name='quarter_ends_after_it_starts'),
+            model_name="quarter",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("ends_at__gt", models.F("starts_at"))),
+                name="quarter_ends_after_it_starts",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='quarter',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'posted'), _negated=True), ('posted_at__isnull', False), _connector='OR'), name='posted_quarter_says_when'),
+            model_name="quarter",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "posted"), _negated=True),
+                    ("posted_at__isnull", False),
+                    _connector="OR",
+                ),
+                name="posted_quarter_says_when",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='close',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'withdrawn'), _negated=True), fields=('quarter',), name='one_live_close_per_quarter'),
+            model_name="close",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "withdrawn"), _negated=True),
+                fields=("quarter",),
+                name="one_live_close_per_quarter",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='close',
-            constraint=models.UniqueConstraint(fields=('quarter', 'revision'), name='one_close_per_quarter_and_revision'),
+            model_name="close",
+            constraint=models.UniqueConstraint(
+                fields=("quarter", "revision"), name="one_close_per_quarter_and_revision"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='close',
-            constraint=models.CheckConstraint(condition=models.Q(('approved_by', ''), ('approved_by', 'rule'), models.Q(('approved_by', models.F('planned_by')), _negated=True), _connector='OR'), name='close_is_approved_by_another_than_its_planner'),
+            model_name="close",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("approved_by", ""),
+                    ("approved_by", "rule"),
+                    models.Q(("approved_by", models.F("planned_by")), _negated=True),
+                    _connector="OR",
+                ),
+                name="close_is_approved_by_another_than_its_planner",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='close',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['approved', 'posted']), _negated=True), models.Q(('approved_by', ''), _negated=True), _connector='OR'), name='close_is_posted_only_when_approved'),
+            model_name="close",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state__in", ["approved", "posted"]), _negated=True),
+                    models.Q(("approved_by", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="close_is_posted_only_when_approved",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bookedday',
-            constraint=models.UniqueConstraint(fields=('quarter', 'day'), name='one_booked_amount_per_quarter_and_day'),
+            model_name="bookedday",
+            constraint=models.UniqueConstraint(
+                fields=("quarter", "day"), name="one_booked_amount_per_quarter_and_day"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trueup',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='true_up_is_an_increase'),
+            model_name="trueup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gt", 0)), name="true_up_is_an_increase"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trueup',
-            constraint=models.CheckConstraint(condition=models.Q(('from_quarter__gte', 1), ('through_quarter__gte', models.F('from_quarter'))), name='true_up_runs_forward'),
+            model_name="trueup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("from_quarter__gte", 1), ("through_quarter__gte", models.F("from_quarter"))
+                ),
+                name="true_up_runs_forward",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trueup',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), models.Q(models.Q(('decided_by', ''), _negated=True), models.Q(('decided_by', models.F('requested_by')), _negated=True)), _connector='OR'), name='true_up_is_approved_by_another_than_its_maker'),
+            model_name="trueup",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "approved"), _negated=True),
+                    models.Q(
+                        models.Q(("decided_by", ""), _negated=True),
+                        models.Q(("decided_by", models.F("requested_by")), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="true_up_is_approved_by_another_than_its_maker",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.UniqueConstraint(fields=('quarter', 'ref'), name='one_grant_per_quarter_and_ref'),
+            model_name="grant",
+            constraint=models.UniqueConstraint(
+                fields=("quarter", "ref"), name="one_grant_per_quarter_and_ref"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'instalment')), fields=('quarter',), name='one_instalment_per_quarter'),
+            model_name="grant",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind", "instalment")),
+                fields=("quarter",),
+                name="one_instalment_per_quarter",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gte', 0)), name='grant_is_not_negative'),
+            model_name="grant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__gte", 0)), name="grant_is_not_negative"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='grant',
-            constraint=models.CheckConstraint(condition=models.Q(('drawn__gte', 0), ('rolled_out__gte', 0), ('broken__gte', 0), ('amount__gte', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('drawn'), '+', models.F('rolled_out')), '+', models.F('broken')))), name='grant_is_never_overdrawn'),
+            model_name="grant",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("drawn__gte", 0),
+                    ("rolled_out__gte", 0),
+                    ("broken__gte", 0),
+                    (
+                        "amount__gte",
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.expressions.CombinedExpression(
+                                models.F("drawn"), "+", models.F("rolled_out")
+                            ),
+                            "+",
+                            models.F("broken"),
+                        ),
+                    ),
+                ),
+                name="grant_is_never_overdrawn",
+            ),
         ),
     ]

@@ -40,7 +40,11 @@ class Commit(models.Model):
     timezone = models.CharField(max_length=64, default="UTC")
     period_months = models.IntegerField(default=3)
     quarter_count = models.IntegerField(null=True, blank=True, help_text="empty: uncommitted")
-    instalments = ArrayField(cents_dollars_field(), help_text="dollars, one for each quarter")
+    # Whole cents by the terms' own check: django-stubs cannot follow our field in an array.
+    instalments = ArrayField(
+        models.DecimalField(max_digits=20, decimal_places=2),
+        help_text="dollars, one for each quarter",
+    )
     discount = fraction_field(help_text="0.20 is 20 % off list")
     overrides = models.JSONField(
         default=list, blank=True, help_text="fixed prices agreed at signing"
