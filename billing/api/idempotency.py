@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.db import connection, transaction
 from rest_framework.renderers import JSONRenderer
@@ -18,7 +18,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from billing.api.authentication import key_of
-from billing.api.problems import exception_handler
 from billing.domain.errors import InvalidInput
 from billing.models import IdempotentRequest
 from billing.services import clock
@@ -67,26 +66,6 @@ def idempotent(
             return answer
 
     return once
-
-
-class IdempotentPosts:
-    """Mixin for APIViews: every `post` of a subclass honours the header.
-
-    A view whose work calls the network, or begins durable database transactions, cannot run inside
-    one: it sets `keeps_first_answer = False`, and must be idempotent by itself.
-    """
-
-    keeps_first_answer: ClassVar[bool] = True
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        post = cls.__dict__.get("post")
-        if post is not None and cls.keeps_first_answer:
-            cls.post = idempotent(post)  # type: ignore[attr-defined]
-
-    def get_exception_handler(self) -> Callable[..., Response]:
-        """Problem documents, also for views that are no LedgerView."""
-        return exception_handler
 
 
 def _first_answer(first: IdempotentRequest, asked: str) -> Response:

@@ -32,6 +32,7 @@ class PushStep(models.TextChoices):
     LINES_ADDED = "lines_added", "Lines added"
     VERIFIED = "verified", "Verified"
     FINALIZED = "finalized", "Finalized"
+    SENT = "sent", "Sent to the customer"
 
 
 class LineKind(models.TextChoices):
@@ -70,7 +71,6 @@ class Invoice(models.Model):
     uncollectible_at = models.DateTimeField(null=True, blank=True)
     paid_outside_stripe = models.BooleanField(default=False)
     push_step = models.CharField(max_length=16, choices=PushStep.choices, default=PushStep.NOTHING)
-    push_epoch = models.IntegerField(default=1)
     push_error = models.TextField(blank=True, default="")
     push_blocked = models.BooleanField(
         default=False, help_text="a permanent failure: a human must look before we try again"

@@ -1,0 +1,143 @@
+"""The journal entries of an invoice's life: issued, paid, voided, uncollectible."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from uuid import UUID
+
+from billing.domain.journal import (
+    AccountCode,
+    Entry,
+    EntryCode,
+    Posting,
+    Scope,
+    payment_moves,
+    postings_of,
+    reversed_postings,
+    uncollectible_moves,
+)
+from billing.domain.money import ZERO, from_cents
+
+# Lines that bill money in advance: they become balance. The others bill what was used already.
+IN_ADVANCE = frozenset({"instalment", "true_up"})
+
+
+@dataclass(frozen=True, slots=True)
+class LineAmount:
+    """What one line bills: its kind, the quarter that it is for, and whole cents."""
+
+    kind: str
+    quarter_index: int
+    cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceFacts:
+    """What the books need to know of an invoice."""
+
+    id: UUID
+    scope: Scope
+    lines: tuple[LineAmount, ...]
+    tax_cents: int = 0
+
+    @property
+    def owed(self) -> Decimal:
+        """What the customer owes on it in dollars, tax included."""
+        return from_cents(sum(line.cents for line in self.lines) + self.tax_cents)
+
+
+def _entry(
+    invoice: InvoiceFacts, what: str, code: EntryCode, on: date, postings: tuple[Posting, ...]
+) -> Entry:
+    return Entry(
+        key=f"invoice/{invoice.id}/{what}",
+        code=code,
+        scope=invoice.scope,
+        accounting_date=on,
+        postings=postings,
+        invoice_id=invoice.id,
+    )
+
+
+def issued(invoice: InvoiceFacts, on: date) -> Entry:
+    """Receivable against deferred revenue (money in advance, by quarter), unbilled receivable
+    (usage whose revenue stands already) and sales tax."""
+    moves: list[tuple[AccountCode, int | None, Decimal]] = [
+        (AccountCode.ACCOUNTS_RECEIVABLE, None, invoice.owed),
+        (AccountCode.SALES_TAX_PAYABLE, None, -from_cents(invoice.tax_cents)),
+    ]
+    for line in invoice.lines:
+        in_advance = line.kind in IN_ADVANCE
+        code = AccountCode.DEFERRED_REVENUE if in_advance else AccountCode.UNBILLED_RECEIVABLE
+        moves.append((code, line.quarter_index if in_advance else None, -from_cents(line.cents)))
+    postings = postings_of(invoice.scope, *moves)
+    return _entry(invoice, "issued", EntryCode.INVOICE_ISSUED, on, postings)
+
+
+def voided(invoice: InvoiceFacts, on: date) -> Entry:
+    """The exact reverse of its issue."""
+    postings = reversed_postings(issued(invoice, on).postings)
+    return _entry(invoice, "voided", EntryCode.INVOICE_VOIDED, on, postings)
+
+
+def paid(invoice: InvoiceFacts, on: date, *, outside_cents: int) -> list[Entry]:
+    """What came through Stripe into clearing, what came outside of it into the bank.
+
+    `outside_cents` is the part that Stripe was only told about; one entry for each part.
+    """
+    outside = min(from_cents(outside_cents), invoice.owed)
+    parts = (
+        ("paid", EntryCode.PAYMENT_STRIPE, invoice.owed - outside, False),
+        ("paid_outside", EntryCode.PAYMENT_OUTSIDE, outside, True),
+    )
+    return [
+        _entry(
+            invoice,
+            what,
+            code,
+            on,
+            postings_of(invoice.scope, *payment_moves(dollars, outside_stripe=is_outside)),
+        )
+        for what, code, dollars, is_outside in parts
+        if dollars
+    ]
+
+
+def uncollectible(
+    invoice: InvoiceFacts, on: date, *, unused_by_quarter: Mapping[int, Decimal]
+) -> Entry:
+    """A bad debt: what was earned is an expense, what nobody used goes back to deferred revenue.
+
+    `unused_by_quarter` is cut down to what this invoice billed in advance for each quarter.
+    """
+    unused = [
+        (quarter, min(dollars, unused_by_quarter.get(quarter, ZERO)))
+        for quarter, dollars in sorted(in_advance_by_quarter(invoice.lines).items())
+        if unused_by_quarter.get(quarter, ZERO) > 0
+    ]
+    earned = invoice.owed - sum((dollars for _, dollars in unused), ZERO)
+    postings = postings_of(invoice.scope, *uncollectible_moves(earned, unused))
+    return _entry(invoice, "uncollectible", EntryCode.INVOICE_UNCOLLECTIBLE, on, postings)
+
+
+def collectible_again(invoice: InvoiceFacts, on: date, written_off: Sequence[Posting]) -> Entry:
+    """The reverse of the write-off, before a late payment or a void of the invoice."""
+    return _entry(
+        invoice,
+        "collectible_again",
+        EntryCode.INVOICE_UNCOLLECTIBLE,
+        on,
+        reversed_postings(written_off),
+    )
+
+
+def in_advance_by_quarter(lines: Sequence[LineAmount]) -> dict[int, Decimal]:
+    """Dollars billed in advance, by quarter."""
+    billed: dict[int, Decimal] = {}
+    for line in lines:
+        if line.kind in IN_ADVANCE:
+            billed[line.quarter_index] = billed.get(line.quarter_index, ZERO) + from_cents(
+                line.cents
+            )
+    return billed

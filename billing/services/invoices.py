@@ -1,0 +1,177 @@
+"""Invoices: drafting them from lines, reading them, and what their life means for the books.
+
+Lines come as plain data from whoever settles quarters. Owns the journal entries of an invoice
+(issued, paid, voided, uncollectible); the way to Stripe lies in `invoice_push`, what Stripe tells
+us in `invoice_sync`, voiding and reissuing in `invoice_voiding`.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+
+from billing.domain.errors import IdempotencyConflict, InvalidInput, NotFound
+from billing.domain.invoice_entries import InvoiceFacts, LineAmount
+from billing.domain.journal import Scope
+from billing.models import Customer, Invoice, InvoiceLine, LineKind, Occasion
+from billing.services import ledger
+
+
+@dataclass(frozen=True, slots=True)
+class LineDraft:
+    """One line to be: whole cents; the half-open period `[period_start, period_end)` it is for.
+
+    `quantity` (tokens, seconds, units) and `rate` (dollars per single unit) are for information.
+    """
+
+    kind: LineKind
+    quarter_index: int
+    description: str
+    amount_cents: int
+    period_start: datetime
+    period_end: datetime
+    model: str = ""
+    mode: str = ""
+    meter: str = ""
+    quantity: int | None = None
+    rate: Decimal | None = None
+    grant_ref: str = ""
+
+
+def draft_invoice(
+    *,
+    id: UUID,
+    customer: Customer,
+    commit_id: UUID,
+    occasion: Occasion,
+    occasion_ref: str,
+    revision: int,
+    lines: Sequence[LineDraft],
+    now: datetime,
+) -> Invoice:
+    """The draft for an occasion, made once: the same lines again answer with what is there.
+
+    Other lines for the same (commit, occasion, revision), or a second live invoice for the
+    occasion, raise IdempotencyConflict. The total is the sum of the lines, and not zero.
+    """
+    problems = _problems(lines)
+    if problems:
+        raise InvalidInput("invalid_invoice_lines", "; ".join(problems))
+    try:
+        # A savepoint: losing the race to another worker must not end the caller's transaction.
+        with transaction.atomic():
+            invoice = Invoice.objects.create(
+                id=id,
+                customer=customer,
+                commit_id=commit_id,
+                occasion=occasion,
+                occasion_ref=occasion_ref,
+                revision=revision,
+                total_cents=sum(line.amount_cents for line in lines),
+                created_at=now,
+            )
+            InvoiceLine.objects.bulk_create(
+                InvoiceLine(invoice=invoice, position=position, **asdict(line))
+                for position, line in enumerate(lines, start=1)
+            )
+    except IntegrityError as error:
+        found = Invoice.objects.filter(
+            commit_id=commit_id, occasion=occasion, occasion_ref=occasion_ref, revision=revision
+        ).first()
+        if found is None or _digest(line_drafts_of(found)) != _digest(lines):
+            raise IdempotencyConflict(
+                "invoice_exists", f"There is another invoice for {occasion} {occasion_ref}."
+            ) from error
+        return found
+    return invoice
+
+
+def _problems(lines: Sequence[LineDraft]) -> list[str]:
+    problems = []
+    if not lines:
+        problems.append("no lines")
+    if any(line.amount_cents < 0 for line in lines):
+        problems.append("a negative line")
+    if sum(line.amount_cents for line in lines) == 0:
+        problems.append("a total of zero")
+    if any(line.period_end <= line.period_start for line in lines):
+        problems.append("a period that ends before it begins")
+    return problems
+
+
+def line_drafts_of(invoice: Invoice) -> list[LineDraft]:
+    """The lines of an invoice as the plain data that they were drafted from."""
+    return [
+        LineDraft(
+            kind=LineKind(line.kind),
+            quarter_index=line.quarter_index,
+            description=line.description,
+            amount_cents=line.amount_cents,
+            period_start=line.period_start,
+            period_end=line.period_end,
+            model=line.model,
+            mode=line.mode,
+            meter=line.meter,
+            quantity=None if line.quantity is None else int(line.quantity),
+            rate=line.rate,
+            grant_ref=line.grant_ref,
+        )
+        for line in invoice.lines.all()
+    ]
+
+
+def _digest(lines: Sequence[LineDraft]) -> str:
+    words = [
+        [
+            f"{value.normalize():f}"
+            if isinstance(value, Decimal)
+            else value.astimezone(UTC).isoformat()
+            if isinstance(value, datetime)
+            else value
+            for value in asdict(line).values()
+        ]
+        for line in lines
+    ]
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def get_invoice(*, invoice_id: UUID) -> Invoice:
+    """The invoice with its customer, or NotFound `invoice_not_found`."""
+    found = Invoice.objects.select_related("customer").filter(pk=invoice_id).first()
+    if found is None:
+        raise NotFound("invoice_not_found", f"There is no invoice {invoice_id}.")
+    return found
+
+
+def invoices_of(*, customer: Customer) -> QuerySet[Invoice]:
+    """A customer's invoices with their lines, newest first."""
+    return customer.invoices.prefetch_related("lines").order_by("-created_at", "-id")
+
+
+def locked_invoice(*, invoice_id: UUID) -> Invoice:
+    """The invoice, its row locked until the database transaction ends."""
+    return Invoice.objects.select_for_update(of=("self",)).get(pk=invoice_id)
+
+
+def facts_of(invoice: Invoice) -> InvoiceFacts:
+    """What the domain's entry templates need to know of an invoice."""
+    return InvoiceFacts(
+        id=invoice.pk,
+        scope=Scope(invoice.customer_id, invoice.commit_id),
+        lines=tuple(
+            LineAmount(LineKind(line.kind).value, line.quarter_index, line.amount_cents)
+            for line in invoice.lines.all()
+        ),
+        tax_cents=invoice.tax_cents,
+    )
+
+
+def accounting_date(*, now: datetime) -> date:
+    """The UTC date of `now`, or the first date after it in an unlocked period."""
+    return ledger.first_open_date(not_before=now.astimezone(UTC).date())
