@@ -25,7 +25,6 @@ from commits.admin.forms import TrueUpForm
 from commits.models import RequestState, TrueUp
 from commits.services import previews, true_ups
 from commits.services.true_ups import TrueUpRequest
-
 from commits.web import outlook
 
 

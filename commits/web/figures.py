@@ -6,7 +6,7 @@ Reads only, through services; nothing here decides anything about money.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from billing.domain.errors import BillingError
@@ -16,9 +16,10 @@ from commits.domain.close import ClosePlan
 from commits.models import Commit, Quarter, QuarterState
 from commits.services import closes, invoicing
 from commits.services.balances import Balance
-from metering.services import totals
+from metering.services import rating, totals
 
 MODELS_SHOWN = 4
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +114,19 @@ def affordable(balance: Balance) -> list[Affordable]:
     for group in groups:
         spent[(group.model, group.mode)] += group.amount
     top = sorted(spent, key=lambda kind: (-spent[kind], kind))[:MODELS_SHOWN]
-    rows: dict[tuple[str, str, str], Affordable] = {}
-    for group in groups:
-        if (group.model, group.mode) in top and group.rate:
-            row = Affordable(
-                group.model,
-                group.mode,
-                group.meter,
-                group.rate,
-                int(balance.available // group.rate),
-            )
-            # A meter may have had several rates in the quarter: the lowest is the latest cut.
-            known = rows.get((group.model, group.mode, group.meter))
-            if known is None or row.rate < known.rate:
-                rows[(group.model, group.mode, group.meter)] = row
-    return sorted(rows.values(), key=lambda r: (top.index((r.model, r.mode)), r.meter))
+    at = min(max(balance.as_of, balance.quarter.starts_at), balance.quarter.ends_at - HOUR)
+    meters = sorted({(group.model, group.mode, group.meter) for group in groups})
+    rows = []
+    for model, mode, meter in meters:
+        if (model, mode) not in top:
+            continue
+        rate = rating.explain_rate(
+            customer_id=balance.customer.pk, occurred_at=at, model=model, mode=mode, meter=meter
+        ).rate
+        if rate:
+            left = int(balance.available // rate)
+            rows.append(Affordable(model, mode, meter, rate, left))
+    return sorted(rows, key=lambda row: (top.index((row.model, row.mode)), row.meter))
 
 
 def commits_of(customer: Customer) -> list[Commit]:
