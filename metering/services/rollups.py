@@ -28,9 +28,7 @@ class RatedQuantity(NamedTuple):
     quantity: int
 
 
-# Rows are written in key order. Customers are locked by then, so this is not for the locks but
-# for the index pages. A row that has come down to zero may be counted up at another rate.
-_ADD = """
+_GIVEN = """
 WITH fresh AS MATERIALIZED (
     SELECT customer_id, period_id, hour, model, mode, meter, rate, sum(quantity) AS quantity
     FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[],
@@ -38,7 +36,20 @@ WITH fresh AS MATERIALIZED (
         AS given (customer_id, period_id, hour, model, mode, meter, rate, quantity)
     GROUP BY customer_id, period_id, hour, model, mode, meter, rate
     ORDER BY customer_id, period_id, hour, model, mode, meter
-), hours AS (
+), fresh_days AS (
+    SELECT customer_id, period_id, (hour AT TIME ZONE 'UTC')::date AS day,
+        sum(quantity * rate) AS amount
+    FROM fresh GROUP BY customer_id, period_id, day ORDER BY customer_id, period_id, day
+), fresh_totals AS (
+    SELECT customer_id, period_id, model, mode, meter, rate, sum(quantity) AS quantity
+    FROM fresh GROUP BY customer_id, period_id, model, mode, meter, rate
+    ORDER BY customer_id, period_id, model, mode, meter, rate
+),"""
+
+# Rows are written in key order. Customers are locked by then, so this is not for the locks but
+# for the index pages. A row that has come down to zero may be counted up at another rate.
+_ADD = """
+hours AS (
     INSERT INTO metering_usagehour AS kept
         (customer_id, period_id, hour, model, mode, meter, rate, quantity)
     SELECT customer_id, period_id, hour, model, mode, meter, rate, quantity FROM fresh
@@ -48,18 +59,37 @@ WITH fresh AS MATERIALIZED (
     RETURNING 1
 ), days AS (
     INSERT INTO metering_usageday AS kept (customer_id, period_id, day, amount)
-    SELECT customer_id, period_id, (hour AT TIME ZONE 'UTC')::date AS day, sum(quantity * rate)
-    FROM fresh GROUP BY customer_id, period_id, day ORDER BY customer_id, period_id, day
+    SELECT customer_id, period_id, day, amount FROM fresh_days
     ON CONFLICT (customer_id, period_id, day) DO UPDATE
         SET amount = kept.amount + excluded.amount
 ), totals AS (
     INSERT INTO metering_usagetotal AS kept
         (customer_id, period_id, model, mode, meter, rate, quantity)
-    SELECT customer_id, period_id, model, mode, meter, rate, sum(quantity)
-    FROM fresh GROUP BY customer_id, period_id, model, mode, meter, rate
-    ORDER BY customer_id, period_id, model, mode, meter, rate
+    SELECT customer_id, period_id, model, mode, meter, rate, quantity FROM fresh_totals
     ON CONFLICT (customer_id, period_id, model, mode, meter, rate) DO UPDATE
         SET quantity = kept.quantity + excluded.quantity
+)
+SELECT (SELECT count(*) FROM fresh), (SELECT count(*) FROM hours)"""
+
+# An upsert checks the row that it proposes before it looks for the one that is there, so taking
+# off must be an update. The rows are there, or somebody takes back what was never counted.
+_TAKE_OFF = """
+hours AS (
+    UPDATE metering_usagehour AS kept SET quantity = kept.quantity + fresh.quantity FROM fresh
+    WHERE (kept.customer_id, kept.period_id, kept.hour, kept.model, kept.mode, kept.meter)
+        = (fresh.customer_id, fresh.period_id, fresh.hour, fresh.model, fresh.mode, fresh.meter)
+        AND kept.rate = fresh.rate
+    RETURNING 1
+), days AS (
+    UPDATE metering_usageday AS kept SET amount = kept.amount + fresh.amount
+    FROM fresh_days AS fresh
+    WHERE (kept.customer_id, kept.period_id, kept.day)
+        = (fresh.customer_id, fresh.period_id, fresh.day)
+), totals AS (
+    UPDATE metering_usagetotal AS kept SET quantity = kept.quantity + fresh.quantity
+    FROM fresh_totals AS fresh
+    WHERE (kept.customer_id, kept.period_id, kept.model, kept.mode, kept.meter, kept.rate)
+        = (fresh.customer_id, fresh.period_id, fresh.model, fresh.mode, fresh.meter, fresh.rate)
 )
 SELECT (SELECT count(*) FROM fresh), (SELECT count(*) FROM hours)"""
 
@@ -69,12 +99,17 @@ def add_usage(*, rows: Sequence[RatedQuantity]) -> None:
 
     Raises InvariantViolation if an hour has been rated at another rate.
     """
+    _write(_ADD, [row for row in rows if row.quantity > 0])
+    _write(_TAKE_OFF, [row for row in rows if row.quantity < 0])
+
+
+def _write(statement: str, rows: list[RatedQuantity]) -> None:
     if not rows:
         return
     customers, periods, hours, models, modes, meters, rates, quantities = zip(*rows, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(
-            _ADD,
+            _GIVEN + statement,
             [
                 list(customers),
                 list(periods),
