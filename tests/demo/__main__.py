@@ -19,7 +19,7 @@ from types import FrameType
 from billing.config.launcher import files
 from tests.demo import cast, contracts, home, logins, service, summary, timeline, traffic
 from tests.demo.agent import MeteringAgent, UsageRefused
-from tests.demo.client import ApiProblem
+from tests.demo.client import ApiClient, ApiProblem
 from tests.demo.contracts import People, Signed
 from tests.demo.timeline import say
 from tests.demo.trace import TracedRequest, TraceRefused, read_trace
@@ -73,7 +73,7 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 @contextmanager
-def empty_service() -> Iterator[tuple[service.Service, contracts.ApiClient]]:
+def empty_service() -> Iterator[tuple[service.Service, ApiClient]]:
     """A service without customers, and Ada's key to it."""
     directory = files.data_directory()
     port = service.choose_port()
@@ -93,9 +93,7 @@ def empty_service() -> Iterator[tuple[service.Service, contracts.ApiClient]]:
     raise home.HomeRefused("the database has customers already: name an empty one")
 
 
-def play(
-    running: service.Service, ada: contracts.ApiClient, trace: Sequence[TracedRequest]
-) -> Played:
+def play(running: service.Service, ada: ApiClient, trace: Sequence[TracedRequest]) -> Played:
     """Live through the whole calendar."""
     scale = traffic.choose_scale(trace)
     events = traffic.spread(trace, scale)

@@ -6,11 +6,9 @@ run left, but only a directory that carries the demo's mark; anything else is so
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from billing.config.launcher import files
-from billing.config.launcher.cluster import locate
+from billing.config.launcher import files, postgres
 from billing.config.launcher.environment import SERVICE_LOCK
 
 MARK = "made-by-make-demo"
@@ -29,7 +27,7 @@ def prepare(directory: Path) -> bool:
         raise HomeRefused(f"a service is running on {directory}: stop it, or set another DATA_DIR")
     is_ours = (directory / MARK).exists()
     if is_ours:
-        _remove(directory)
+        postgres.remove(directory)
     files.prepare(directory)
     return is_ours
 
@@ -44,11 +42,3 @@ def mark(directory: Path) -> None:
 def beside(directory: Path) -> Path:
     """Where the demo goes when the directory is somebody's books."""
     return directory.with_name(f"{directory.name}-demo")
-
-
-def _remove(directory: Path) -> None:
-    """Remove the directory and the database cluster, which may lie elsewhere (cluster.py)."""
-    cluster = locate(directory).directory
-    if cluster.parent != directory:
-        shutil.rmtree(cluster, ignore_errors=True)
-    shutil.rmtree(directory)
