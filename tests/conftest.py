@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db.backends.postgresql.operations import DatabaseOperations
 from pytest_django.fixtures import Settings
 
 LOOPBACK = ("127.", "::1", "localhost")
@@ -33,3 +34,20 @@ def loopback_only() -> Iterator[None]:
 def quick_passwords(settings: Settings) -> None:
     """The real hash takes a third of a second by design."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def tests_may_empty_the_books() -> Iterator[None]:
+    """Between tests that commit, pytest-django truncates every table; the books refuse that.
+
+    Their guards are ordinary triggers, which a replica's session does not fire.
+    """
+    flush = DatabaseOperations.sql_flush
+
+    def flush_as_replica(self: DatabaseOperations, *args: Any, **options: Any) -> list[str]:
+        statements = flush(self, *args, **options)
+        return ["SET LOCAL session_replication_role = replica", *statements] if statements else []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DatabaseOperations, "sql_flush", flush_as_replica)
+        yield

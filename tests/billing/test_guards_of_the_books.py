@@ -1,0 +1,178 @@
+"""What no program and no hand at a prompt can do to the books: broken here in plain SQL."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from billing.models import Customer, Invoice, JournalEntry
+from billing.services import audit, ledger, proof
+from tests.billing import cast
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Refused = Callable[..., None]
+
+
+@pytest.fixture
+def refused(acme: Customer) -> Refused:
+    """A statement is refused with a sentence, and has changed nothing."""
+    ledger.post_entry(entry=cast.usage_entry(acme, "e1", "22000"), now=cast.NOW)
+    audit.record(at=cast.NOW, actor_name="ada", action="x", object_type="commit", object_ref="1")
+    cast.make_invoice(acme)
+    before = state()
+
+    def check(sentence: str, *statements: str) -> None:
+        with pytest.raises(IntegrityError, match=sentence), transaction.atomic():
+            for statement in statements:
+                with connection.cursor() as cursor:
+                    cursor.execute(statement)
+        assert state() == before
+
+    return check
+
+
+def state() -> list[object]:
+    tables = ("journalentry", "posting", "ledgeraccount", "auditevent", "invoice", "invoiceline")
+    rows: list[object] = []
+    for table in (*tables, "accountingperiod"):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM billing_{table} ORDER BY 1")  # noqa: S608
+            rows.append(cursor.fetchall())
+    return rows
+
+
+ENTRY = """INSERT INTO billing_journalentry (key, code, customer_id, accounting_date, booked_at,
+    description, fingerprint, evidence)
+    SELECT 'planted', 'usage.drawdown', customer_id, '{day}', now(), '', 'x', '{{}}'
+    FROM billing_journalentry WHERE key = 'e1'"""
+POSTING = """INSERT INTO billing_posting (entry_id, account_id, amount)
+    SELECT entry.id, account.id, {amount} FROM billing_journalentry entry,
+    billing_ledgeraccount account WHERE entry.key = '{key}' AND account.code = '{code}'"""
+PLANTED = ENTRY.format(day="2026-04-04")
+
+
+def posting(amount: str, code: str, key: str = "planted") -> str:
+    return POSTING.format(amount=amount, code=code, key=key)
+
+
+@pytest.mark.parametrize(
+    "table", ["journalentry", "posting", "auditevent", "invoiceline", "invoice"]
+)
+def test_a_row_of_the_books_is_never_deleted_nor_its_table_emptied(
+    refused: Refused, table: str
+) -> None:
+    refused("never", f"DELETE FROM billing_{table}")  # noqa: S608
+    refused("never emptied", f"TRUNCATE billing_{table} CASCADE")
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("journalentry", "booked_at", "now()"),
+        ("journalentry", "accounting_date", "'2020-01-01'"),
+        ("posting", "amount", "amount * 2"),
+        ("auditevent", "actor_name", "'nobody'"),
+        ("invoiceline", "amount_cents", "1"),
+    ],
+)
+def test_a_row_of_the_books_is_never_changed(
+    refused: Refused, table: str, column: str, value: str
+) -> None:
+    refused("is never changed", f"UPDATE billing_{table} SET {column} = {value}")  # noqa: S608
+
+
+def test_an_entry_balances_at_the_commit(refused: Refused) -> None:
+    debit, credit = posting("5", "deferred_revenue"), posting("-4", "usage_revenue")
+    refused("two or more and sum to zero", PLANTED, debit, credit)
+    refused("two or more and sum to zero", PLANTED, debit)
+    refused("two or more and sum to zero", PLANTED)
+
+
+def test_a_balanced_entry_may_come_in_pieces(refused: Refused) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(PLANTED)
+        cursor.execute(posting("5", "deferred_revenue"))
+        cursor.execute(posting("-5", "usage_revenue"))
+    assert JournalEntry.objects.get(key="planted").postings.count() == 2
+
+
+def test_a_posting_cannot_be_added_to_an_entry_of_last_year(refused: Refused) -> None:
+    refused("sum to zero", posting("1", "deferred_revenue", key="e1"))
+
+
+def test_nothing_is_dated_in_a_locked_period(refused: Refused) -> None:
+    lock = """INSERT INTO billing_accountingperiod (month, locked_at, locked_by)
+        VALUES ('2026-03-01', now(), 'ada')"""
+    planted = ENTRY.format(day="2026-03-31")
+    both = (posting("5", "deferred_revenue"), posting("-5", "usage_revenue"))
+    refused("2026-03 is locked", lock, planted, *both)
+
+
+def test_an_account_keeps_its_identity(refused: Refused) -> None:
+    refused("keeps its code", "UPDATE billing_ledgeraccount SET code = 'bank'")
+
+
+@pytest.mark.parametrize(
+    "change", ["total_cents = 1", "commit_id = gen_random_uuid()", "occasion = 'activation'"]
+)
+def test_an_invoice_keeps_what_it_bills(refused: Refused, change: str) -> None:
+    refused("keeps its customer", f"UPDATE billing_invoice SET {change}")  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ["paid"],
+        ["uncollectible"],
+        ["finalized", "draft"],
+        ["finalized", "paid", "void"],
+        ["finalized", "paid", "finalized"],
+        ["void", "draft"],
+        ["finalized", "uncollectible", "finalized"],
+    ],
+)
+def test_an_invoice_only_moves_forward(refused: Refused, path: list[str]) -> None:
+    moves = [f"UPDATE billing_invoice SET state = '{state}'" for state in path]  # noqa: S608
+    refused("only moves forward", *moves)
+
+
+def test_a_finalized_invoice_keeps_its_number(refused: Refused) -> None:
+    refused(
+        "keeps its number",
+        "UPDATE billing_invoice SET state = 'finalized', number = 'A-1'",
+        "UPDATE billing_invoice SET number = 'A-2'",
+    )
+
+
+def test_the_lines_of_an_invoice_add_up(refused: Refused) -> None:
+    refused(
+        "add up to its total",
+        """INSERT INTO billing_invoiceline (invoice_id, position, kind, quarter_index, description,
+           model, mode, meter, amount_cents, period_start, period_end, grant_ref)
+           SELECT id, 99, 'overage', 1, '', '', '', '', 1, now(), now(), ''
+           FROM billing_invoice""",
+    )
+
+
+def test_the_proof_finds_what_was_planted_behind_the_guards(acme: Customer) -> None:
+    ledger.post_entry(entry=cast.usage_entry(acme, "e1", "22000"), now=cast.NOW)
+    assert proof.ledger_problems() == []
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("UPDATE billing_posting SET amount = amount + 1 WHERE amount > 0")
+        cursor.execute("UPDATE billing_journalentry SET description = 'planted'")
+    problems = " ".join(proof.ledger_problems())
+    assert "does not balance" in problems
+    assert "says 22000" in problems
+    assert "fingerprint differs" in problems
+
+
+def test_an_invoice_begins_as_a_draft(acme: Customer) -> None:
+    with pytest.raises(IntegrityError, match="begins as a draft"):
+        Invoice.objects.create(
+            id=uuid4(), customer=acme, commit_id=uuid4(), occasion="close", occasion_ref="1",
+            state="paid", total_cents=0, created_at=cast.NOW,
+        )  # fmt: skip
+    assert not Invoice.objects.exists()
