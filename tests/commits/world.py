@@ -10,13 +10,17 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+from django.db import transaction
+
 from billing.models import Customer
 from billing.services import customers, ledger
 from commits.domain.policies import EndOfTerm, RolloverPolicy
 from commits.domain.terms import CommitTerms
 from commits.models import Commit
 from commits.services import balances, signing
-from metering.services import ingest, price_book
+from metering.models import Meter, Price
+from metering.services import ingest
+from metering.services.book_snapshot import count_up_version, lock_price_book
 
 _numbers = count(1)
 
@@ -28,17 +32,20 @@ def at(text: str) -> datetime:
 
 def dollar_prices(now: datetime = datetime(2025, 1, 1, tzinfo=UTC)) -> None:
     """Meters `dollars` and `micros`: at 20 % off one unit costs $1, or $0.000001."""
-    for key, price in (("dollars", "1.25"), ("micros", "0.00000125")):
-        price_book.add_meter(key=key, unit=key, actor_name="test", now=now)
-        price_book.add_price(
-            model="any",
-            mode="serverless",
-            meter=key,
-            price=Decimal(price),
-            effective_at=datetime(2020, 1, 1, tzinfo=UTC),
-            actor_name="test",
-            now=now,
-        )
+    with transaction.atomic():
+        lock_price_book()
+        for key, price in (("dollars", "1.25"), ("micros", "0.00000125")):
+            Meter.objects.create(key=key, unit=key, units_per_price=1)
+            Price.objects.create(
+                model="any",
+                mode="serverless",
+                meter_id=key,
+                price=Decimal(price),
+                effective_at=datetime(2020, 1, 1, tzinfo=UTC),
+                created_at=now,
+                created_by="test",
+            )
+        count_up_version()
 
 
 def make_customer(key: str = "acme", zone: str = "UTC") -> Customer:
@@ -125,7 +132,6 @@ def send(events: list[dict[str, Any]], *, now: datetime) -> Any:
     result = ingest.ingest(
         body=json.dumps(events).encode(),
         content_type="application/json",
-        allowed_customer_ids=None,
         now=now,
     )
     assert not result.refused, result
