@@ -8,6 +8,7 @@ from rest_framework.response import Response
 
 from billing.api.idempotency import idempotent
 from billing.api.permissions import IsFinanceOrCustomer
+from billing.domain.money import plain
 from billing.services import clock
 from commits.api import serializers as body
 from commits.api.views import CommitsApi, actor, push_soon, readable_commit
@@ -44,8 +45,8 @@ def preview_body(preview: previews.TrueUpPreview) -> dict[str, Any]:
         return {
             "quarter": outlook.quarter_index,
             "invoice_cents": outlook.invoice_cents,
-            "overage": body.plain(outlook.overage),
-            "available": body.plain(outlook.available),
+            "overage": plain(outlook.overage),
+            "available": plain(outlook.available),
             "runs_out_at": body.instant(outlook.runs_out_at),
             "instalments": [
                 {"quarter": index, "amount": f"{amount:.2f}"}

@@ -18,6 +18,7 @@ from billing.tasks import push_due_invoices
 from commits.api import serializers as body
 from commits.models import Commit
 from commits.services import balances, closes, signing
+from commits.services.close_inputs import plan_as_json
 
 
 def push_soon() -> None:
@@ -97,7 +98,7 @@ class PlanView(CommitsApi):
                 "state": balances.shown_state(quarter),
                 "digest": digest,
                 "needs_human": reasons,
-                **closes.plan_as_json(plan),
+                **plan_as_json(plan),
             }
         )
 

@@ -63,7 +63,7 @@ class Commit(models.Model):
     auto_approve_max_overage = cents_dollars_field(
         null=True,
         blank=True,
-        help_text="closes with at most this overage need no human; empty: every close does",
+        help_text="closes with at most this overage need no human; empty: all do",
     )
     rate_card = models.OneToOneField(
         RateCard, null=True, blank=True, on_delete=models.PROTECT, related_name="commit"
@@ -77,10 +77,10 @@ class Commit(models.Model):
         null=True, blank=True, help_text="uncommitted: where a signed commit took over"
     )
     book_runs = models.BigIntegerField(
-        default=0, help_text="how many bookings of usage this chain has had: part of entry keys"
+        default=0, help_text="bookings that this chain has had: part of entry keys"
     )
     booked_seq = models.BigIntegerField(
-        default=0, help_text="the customer's ingest sequence up to which usage has been booked"
+        default=0, help_text="the ingest sequence up to which usage has been booked"
     )
 
     class Meta:

@@ -10,6 +10,7 @@ from billing.services import ledger
 from commits.domain.chain import QuarterFigures, UsageSlice
 from commits.models import BookedDay, Commit, Grant, Quarter, QuarterState
 from commits.services.chains import ChainState, booked_slices
+from commits.services.grants import save_grants
 
 
 @dataclass(slots=True)
@@ -37,13 +38,7 @@ def write_booking(booking: Booking) -> None:
         unique_fields=["quarter", "day"],
         update_fields=["amount"],
     )
-    new = [grant for grant in booking.grants if grant.pk is None]
-    Grant.objects.bulk_create(new)
-    Grant.objects.bulk_update(
-        [grant for grant in booking.grants if grant not in new],
-        ["amount", "drawn", "rolled_out", "broken", "draw_place"],
-        batch_size=500,
-    )
+    save_grants(booking.grants)
     Quarter.objects.bulk_update(booking.quarters.values(), QUARTER_FIELDS, batch_size=500)
     Commit.objects.bulk_update(
         booking.origins.values(), ["book_runs", "booked_seq"], batch_size=500

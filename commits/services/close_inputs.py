@@ -109,7 +109,8 @@ def _has_gained(quarter: Quarter) -> bool:
     known = sum(
         (Decimal(rate) * int(quantity) for *_, rate, quantity in quarter.billed_groups), ZERO
     )
-    return known != quarter.booked_drawn + quarter.booked_overage
+    booked: Decimal = quarter.booked_drawn + quarter.booked_overage
+    return known != booked
 
 
 def _earlier(

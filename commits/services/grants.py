@@ -39,6 +39,16 @@ def project_grants(
     return changed
 
 
+def save_grants(grants: Sequence[Grant]) -> None:
+    """Write projected grants: new rollover grants, and the figures of those that are there."""
+    new = [grant for grant in grants if grant._state.adding]
+    known = [grant for grant in grants if not grant._state.adding]
+    Grant.objects.bulk_create(new, batch_size=500)
+    Grant.objects.bulk_update(
+        known, ["amount", "drawn", "rolled_out", "broken", "draw_place"], batch_size=500
+    )
+
+
 def _new_rollover(quarter: Quarter, figures: GrantFigures, now: datetime) -> Grant:
     grant = figures.grant
     return Grant(

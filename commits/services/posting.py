@@ -20,10 +20,10 @@ from billing.services import audit, invoices, ledger
 from commits.domain.chain import run_chain
 from commits.domain.close import BillKind, CloseInputs, ClosePlan, UsageGroup, plan_close
 from commits.models import Close, CloseState, CommitState, Grant, Quarter, QuarterState
-from commits.services.bookings import QUARTER_FIELDS, record_booked, usage_as_json
+from commits.services.bookings import QUARTER_FIELDS, booked_view, record_booked, usage_as_json
 from commits.services.chains import ChainState, load_chains, quarter_inputs
 from commits.services.close_inputs import groups_as_json
-from commits.services.grants import project_grants
+from commits.services.grants import project_grants, save_grants
 from commits.services.invoicing import line_drafts
 from commits.services.quarters import drop_quarter, open_quarter
 from commits.services.signing import invoice_id
@@ -60,19 +60,14 @@ def post_chain(state: ChainState, close: Close, inputs: CloseInputs, now: dateti
         details={"digest": close.digest, "total_cents": plan.total_cents},
     )
     after = load_chains(origin_ids=[state.origin.pk], lock=True)[state.origin.pk]
-    _save_grants(after, inputs, now)
+    _save_grants(after, now)
     return after
 
 
-def _save_grants(state: ChainState, inputs: CloseInputs, now: datetime) -> None:
+def _save_grants(state: ChainState, now: datetime) -> None:
     """Write what the close did to each grant, and the rollover grants of the next quarter."""
-    usage = {item.index: item.usage for item in inputs.quarters}
-    usage = {q.position: usage.get(q.position, state.live[q.position]) for q in state.quarters}
-    figures = run_chain(quarter_inputs(state, usage))[: len(inputs.quarters)]
-    changed = project_grants(state, figures, now)
-    Grant.objects.bulk_update(
-        [grant for grant in changed if grant.pk], ["amount", "drawn", "rolled_out", "broken"]
-    )
+    figures = run_chain(quarter_inputs(state, booked_view(state)))
+    save_grants(project_grants(state, figures, now))
 
 
 def _follower(

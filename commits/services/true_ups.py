@@ -101,12 +101,10 @@ def _problems(commit: Commit, request: TrueUpRequest, first: int, last: int) -> 
 
 def current_discount(commit: Commit) -> Decimal:
     """The best discount that the commit has been given so far."""
-    given = [
-        t.discount
-        for t in commit.true_ups.filter(state=RequestState.APPROVED)
-        if t.discount is not None
-    ]
-    return max([commit.discount, *given])
+    best: Decimal = commit.discount
+    for true_up in commit.true_ups.filter(state=RequestState.APPROVED):
+        best = max(best, true_up.discount or best)
+    return best
 
 
 def approve_true_up(*, true_up_id: UUID, actor: str, now: datetime) -> TrueUp:

@@ -18,6 +18,7 @@ Hook = Callable[[], None]
 
 def close(when: str) -> None:
     closes.run_closes(as_of=at(when), now=at(when))
+    assert proof.commit_problems() == []
 
 
 def run_year(
