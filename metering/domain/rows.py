@@ -17,9 +17,11 @@ from metering.domain.events import (
     EARLIEST,
     FUTURE,
     Event,
+    GpuData,
     GpuEvent,
     QuantitiesEvent,
     Refusal,
+    TokensData,
     TokensEvent,
     VoidEvent,
     problem_of,
@@ -45,7 +47,8 @@ TOKENS, GPU, USAGE, VOID = 1, 2, 3, 4
 
 
 class Row(NamedTuple):
-    """An event on its way into the table. Rows compare by customer and key first.
+    """An event on its way into the table. `place` is its index in the
+    request. Rows compare by customer and key first.
 
     `occurred_us` counts microseconds since 2000, as PostgreSQL does.
     """
@@ -55,7 +58,7 @@ class Row(NamedTuple):
     occurred_us: int
     fingerprint: bytes
     content: bytes
-    index: int
+    place: int
     event: Event
 
 
@@ -77,8 +80,9 @@ class Packer:
         self._keyed = hashlib.blake2b(digest_size=16, key=secret, person=_PERSON)
         self._hashed = hashlib.blake2b(digest_size=8, person=_PERSON)
         self._sources: dict[str, hashlib.blake2b] = {}
-        self._texts: dict[str | None, bytes] = {None: _NULL}
-        self._extras: dict[tuple[str | None, str | None, bool | None], bytes] = {}
+        # What events have in common is packed once a request.
+        self._origins: dict[tuple[str, str, str], bytes] = {}
+        self._tails: dict[tuple[str | None, str | None, str | None, bool | None], bytes] = {}
 
     def event_key(self, source: str, event_id: str) -> bytes:
         """128 bits that nobody without the secret can make collide."""
@@ -105,78 +109,62 @@ class Packer:
         rows: list[Row] = []
         refused: list[Refusal] = []
         latest = microseconds(now + FUTURE)
-        hashed = self._hashed
         for index, event in enumerate(events):
-            if type(event) is Refusal:
+            if isinstance(event, Refusal):
                 refused.append(event)
                 continue
-            customer_id = customers.get(event.subject)  # type: ignore[union-attr]
-            occurred_us = microseconds(event.time)  # type: ignore[union-attr]
-            content = self._content(event)  # type: ignore[arg-type]
+            customer_id = customers.get(event.subject)
+            occurred_us = microseconds(event.time)
+            content = self._content(event)
             if content is None or customer_id is None or not 0 <= occurred_us <= latest:
-                refused.append(_refusal(index, event, customer_id, now))  # type: ignore[arg-type]
+                refused.append(_refusal(index, event, customer_id, now))
                 continue
-            if type(event) is QuantitiesEvent and not meters >= event.data.quantities.keys():
+            if isinstance(event, QuantitiesEvent) and not meters >= event.data.quantities.keys():
                 unknown = ", ".join(sorted(event.data.quantities.keys() - meters))
                 refused.append(
                     Refusal(index, event.id, "invalid_event", f"no such meter: {unknown}")
                 )
                 continue
-            print_ = hashed.copy()
-            print_.update(_INSTANT(occurred_us) + content)
-            rows.append(
-                Row(
-                    customer_id,
-                    self.event_key(event.source, event.id),  # type: ignore[union-attr]
-                    occurred_us,
-                    print_.digest(),
-                    content,
-                    index,
-                    event,  # type: ignore[arg-type]
-                )
-            )
+            hashed = self._hashed.copy()
+            hashed.update(_INSTANT(occurred_us) + content)
+            key = self.event_key(event.source, event.id)
+            rows.append(Row(customer_id, key, occurred_us, hashed.digest(), content, index, event))
         return rows, refused
 
     def _content(self, event: Event) -> bytes | None:
         """The columns from `input_tokens` on, or None if the numbers contradict each other."""
-        if type(event) is VoidEvent:
-            return self._void_content(event)
-        data = event.data  # type: ignore[union-attr]
-        quantities: Mapping[str, int] | None = None
-        if type(event) is TokensEvent:
-            cached = data.cached_input_tokens
-            uncached = data.input_tokens - cached
-            output, reasoning = data.output_tokens, data.reasoning_tokens
+        if isinstance(event, TokensEvent):
+            tokens = event.data
+            cached, output = tokens.cached_input_tokens, tokens.output_tokens
+            uncached, reasoning = tokens.input_tokens - cached, tokens.reasoning_tokens
             if uncached < 0 or reasoning > output:
                 return None
             numbers = _NUMBERS(
                 8, uncached, 8, cached, 8, output, 8, reasoning, 8, 0, 8, 0, 2, TOKENS
             )
-            model = data.model
-        elif type(event) is GpuEvent:
-            gpu, busy = data.gpu_seconds, data.busy_gpu_seconds
-            if busy > gpu:
-                return None
-            numbers = _NUMBERS(8, 0, 8, 0, 8, 0, 8, 0, 8, gpu, 8, busy, 2, GPU)
-            model = data.sku
-        else:
-            numbers = _NUMBERS(8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 2, USAGE)
-            model, quantities = data.model, data.quantities
-        text = self._text
-        return b"".join(
-            (
-                numbers,
-                text(model),
-                text(data.mode),
-                text(event.source),
-                _fresh_text(event.id),
-                text(data.project),
-                self._extra(data.endpoint, data.region, data.is_async)
-                if quantities is None
-                else _json(_labels(data.endpoint, data.region, data.is_async), quantities),
-                _NULL,
+            return (
+                numbers
+                + self._origin(tokens.model, tokens.mode, event.source)
+                + _text(event.id)
+                + self._tail(tokens)
             )
-        )
+        if isinstance(event, GpuEvent):
+            gpu = event.data
+            if gpu.busy_gpu_seconds > gpu.gpu_seconds:
+                return None
+            numbers = _NUMBERS(
+                8, 0, 8, 0, 8, 0, 8, 0, 8, gpu.gpu_seconds, 8, gpu.busy_gpu_seconds, 2, GPU
+            )
+            origin = self._origin(gpu.sku, gpu.mode, event.source)
+            return numbers + origin + _text(event.id) + self._tail(gpu)
+        if isinstance(event, QuantitiesEvent):
+            usage = event.data
+            numbers = _NUMBERS(8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 2, USAGE)
+            said = _labels(usage.endpoint, usage.region, usage.is_async)
+            origin = self._origin(usage.model, usage.mode, event.source)
+            extra = _json({**said, "quantities": usage.quantities})
+            return numbers + origin + _text(event.id) + _text(usage.project) + extra + _NULL
+        return self._void_content(event)
 
     def _void_content(self, event: VoidEvent) -> bytes:
         data = event.data
@@ -186,28 +174,29 @@ class Packer:
         return b"".join(
             (
                 _NUMBERS(8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 2, VOID),
-                self._text(""),
-                self._text(""),
-                self._text(event.source),
-                _fresh_text(event.id),
+                self._origin("", "", event.source),
+                _text(event.id),
                 _NULL,
-                _json(said, None),
+                _json(said),
                 _LENGTH(16) + self.event_key(data.source, data.id),
             )
         )
 
-    def _text(self, text: str | None) -> bytes:
-        packed = self._texts.get(text)
+    def _origin(self, model: str, mode: str, source: str) -> bytes:
+        asked = (model, mode, source)
+        packed = self._origins.get(asked)
         if packed is None:
-            packed = self._texts[text] = _fresh_text(text or "")
+            packed = self._origins[asked] = b"".join(map(_text, asked))
         return packed
 
-    def _extra(self, endpoint: str | None, region: str | None, is_async: bool | None) -> bytes:
-        asked = (endpoint, region, is_async)
-        packed = self._extras.get(asked)
+    def _tail(self, data: TokensData | GpuData) -> bytes:
+        """From `project` on."""
+        asked = (data.project, data.endpoint, data.region, data.is_async)
+        packed = self._tails.get(asked)
         if packed is None:
-            labels = _labels(endpoint, region, is_async)
-            packed = self._extras[asked] = _json(labels, None) if labels else _NULL
+            said = _labels(*asked[1:])
+            extra = _json(said) if said else _NULL
+            packed = self._tails[asked] = _text(data.project) + extra + _NULL
         return packed
 
 
@@ -234,7 +223,9 @@ def signed(fingerprint: bytes) -> int:
     return int.from_bytes(fingerprint, signed=True)
 
 
-def _fresh_text(text: str) -> bytes:
+def _text(text: str | None) -> bytes:
+    if text is None:
+        return _NULL
     packed = text.encode()
     return _LENGTH(len(packed)) + packed
 
@@ -244,10 +235,8 @@ def _labels(endpoint: str | None, region: str | None, is_async: bool | None) -> 
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _json(said: dict[str, object], quantities: Mapping[str, int] | None) -> bytes:
+def _json(said: dict[str, object]) -> bytes:
     """A jsonb value: a version byte and its text, keys sorted so that content has one form."""
-    if quantities is not None:
-        said = {**said, "quantities": quantities}
     packed = b"\x01" + msgspec.json.encode(said, order="sorted")
     return _LENGTH(len(packed)) + packed
 

@@ -14,6 +14,8 @@ from metering.domain.rates import Dated, PriceBook, PriceKey, Series
 from metering.models import Meter, Price
 
 PRICE_BOOK_LOCK = (1835365490, 1)  # "metr": a class of its own among advisory locks.
+# Keeps the price book from changing until the database transaction ends.
+HOLD = "SELECT pg_advisory_xact_lock_shared(%s, %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,6 @@ class BookSnapshot:
 
 
 _cached: list[BookSnapshot] = []
-
-
-def hold_price_book() -> None:
-    """Keep the price book from changing until the database transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s, %s)", PRICE_BOOK_LOCK)
 
 
 def lock_price_book() -> None:

@@ -6,7 +6,6 @@ mode and meter first, so that a rate is looked up once a group and not once an e
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection
@@ -20,13 +19,15 @@ from metering.domain.meters import (
 )
 from metering.domain.rows import Row, instant_of
 from metering.models import UnratedReason
-from metering.services.rating import SLOT, CustomerRates, hour_of
+from metering.services.rating import SLOT, CustomerRates, RatedPeriod, hour_of
 from metering.services.rollups import RatedQuantity
 
 _SLOT_US = int(SLOT.total_seconds()) * 1_000_000
 
 # customer, slot since 2000, model, mode, meter
 Group = tuple[int, int, str, str, str]
+# customer, period, hour, model, mode, meter
+Rated = tuple[int, int, datetime, str, str, str]
 
 _WAIT = """
 INSERT INTO metering_unratedusage
@@ -46,31 +47,29 @@ def draw_up(
 
     Writes the waiting quantities down; the rated ones are the caller's to add to the rollups.
     """
-    rated: list[RatedQuantity] = []
+    found: dict[Rated, RatedQuantity] = {}
     waiting: dict[Group, tuple[int | None, str]] = {}
+    periods: dict[tuple[int, int], tuple[RatedPeriod | None, datetime]] = {}
     for group, quantity in _sums(rows).items():
         customer_id, slot, model, mode, meter = group
-        period_id, hour, rate = rate_of(rates[customer_id], slot * _SLOT_US, model, mode, meter)
-        if period_id is not None and rate is not None:
-            rated.append(
-                RatedQuantity(customer_id, period_id, hour, model, mode, meter, rate, quantity)
-            )
-        else:
-            reason = UnratedReason.NO_PRICE if period_id else UnratedReason.NO_COMMIT
-            waiting[group] = (period_id, reason.value)
-    return rated, _wait(rows, waiting, now) if waiting else 0
-
-
-def rate_of(
-    rates: CustomerRates, occurred_us: int, model: str, mode: str, meter: str
-) -> tuple[int | None, datetime, Decimal | None]:
-    """(period, hour, dollars per unit) of usage at a time; None for what there is not."""
-    instant = instant_of(occurred_us)
-    hour = hour_of(instant)
-    period = rates.period_at(instant)
-    if period is None:
-        return None, hour, None
-    return period.id, hour, rates.rate(period, hour, model, mode, meter)
+        mine = rates[customer_id]
+        place = periods.get((customer_id, slot))
+        if place is None:
+            instant = instant_of(slot * _SLOT_US)
+            place = periods[customer_id, slot] = (mine.period_at(instant), hour_of(instant))
+        period, hour = place
+        if period is None:
+            waiting[group] = (None, UnratedReason.NO_COMMIT.value)
+            continue
+        rate = mine.rate(period, hour, model, mode, meter)
+        if rate is None:
+            waiting[group] = (period.id, UnratedReason.NO_PRICE.value)
+            continue
+        row: Rated = (customer_id, period.id, hour, model, mode, meter)
+        known = found.get(row)
+        quantity += known.quantity if known else 0
+        found[row] = RatedQuantity(*row, rate, quantity)
+    return list(found.values()), _wait(rows, waiting, now) if waiting else 0
 
 
 def _sums(rows: Sequence[Row]) -> dict[Group, int]:
@@ -82,7 +81,8 @@ def _sums(rows: Sequence[Row]) -> dict[Group, int]:
         if isinstance(event, TokensEvent):
             data = event.data
             cached = data.cached_input_tokens
-            key = (customer_id, slot, data.model, data.mode)
+            mode: str = data.mode
+            key = (customer_id, slot, data.model, mode)
             known = tokens.get(key)
             if known is None:
                 tokens[key] = [data.input_tokens - cached, cached, data.output_tokens]
@@ -138,7 +138,7 @@ def _wait(
             why = waiting.get((row.customer_id, slot, model, mode, meter))
             if why is None:
                 continue
-            events.add(row.index)
+            events.add(row.place)
             at = instant_of(row.occurred_us)
             key = UUID(bytes=row.key)
             written.append((row.customer_id, key, why[0], at, model, mode, meter, quantity, why[1]))

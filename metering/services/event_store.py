@@ -10,7 +10,7 @@ from datetime import datetime
 from secrets import token_bytes
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection
 
 from metering.domain.rows import COLUMNS, Row, copy_data, signed
 
@@ -50,16 +50,12 @@ class StoredEvent:
     is_voided: bool
 
 
-def event_key_secret() -> bytes:
-    """The key of the event keys: made at first use, never changed."""
+def new_event_key_secret() -> bytes:
+    """The key of the event keys, made at first use; of two processes that make one, one wins."""
     with connection.cursor() as cursor:
+        cursor.execute(_NEW_SECRET, [token_bytes(32)])
         cursor.execute(_SECRET)
-        found = cursor.fetchone()
-        if found is None:
-            cursor.execute(_NEW_SECRET, [token_bytes(32)])
-            cursor.execute(_SECRET)
-            found = cursor.fetchone()
-    return bytes(found[0])
+        return bytes(cursor.fetchone()[0])
 
 
 def store(
@@ -72,11 +68,15 @@ def store(
     """
     if not rows:
         return [], [], []
+    # Not atomic(): its RELEASE costs a round trip, and the commit releases the savepoint as well.
+    with connection.cursor() as cursor:
+        cursor.execute("SAVEPOINT metering_store")
     try:
-        with transaction.atomic():
-            _copy(rows, sequences, now)
+        _copy(rows, sequences, now)
         return list(rows), [], []
     except IntegrityError:
+        with connection.cursor() as cursor:
+            cursor.execute("ROLLBACK TO SAVEPOINT metering_store")
         known = fingerprints(refs=[(row.customer_id, row.key) for row in rows])
     new, duplicates, conflicts = split(rows, known)
     if new:

@@ -54,7 +54,7 @@ class IngestResult:
 
     def refuse(self, rows: Sequence[Row], code: str, detail: str) -> None:
         """Add a refusal for each row."""
-        self.refused.extend(Refusal(row.index, row.event.id, code, detail) for row in rows)
+        self.refused.extend(Refusal(row.place, row.event.id, code, detail) for row in rows)
 
 
 _OTHER_CONTENT = "this source and id came before with other content"
@@ -80,10 +80,8 @@ def ingest(
         raise InvalidInput("unsupported_media_type", f"usage comes as one of: {', '.join(FORMS)}")
     unpacked = unpack(body, content_encoding, max_bytes=limits.max_bytes)
     events = decode_events(unpacked, one=forms[0], many=forms[1], max_events=limits.max_events)
-    customers = _customers_of(events, allowed_customer_ids)
-    rows, refused = Packer(event_store.event_key_secret()).rows(
-        events, customers, _meters_of(events), now
-    )
+    secret, customers = _look_up(events, allowed_customer_ids)
+    rows, refused = Packer(secret).rows(events, customers, _meters_of(events), now)
     for attempt in range(1, ATTEMPTS + 1):
         result = IngestResult(refused=list(refused))
         try:
@@ -99,22 +97,27 @@ def ingest(
     return result
 
 
-def _customers_of(
+def _look_up(
     events: Sequence[Event | Refusal], allowed: Collection[int] | None
-) -> dict[str, int]:
-    """The ids of the customers that events are about, by key, as far as they may be."""
-    keys = list({event.subject for event in events if type(event) is not Refusal})  # type: ignore[union-attr]
+) -> tuple[bytes, dict[str, int]]:
+    """The key of the event keys, and the ids by key of those customers that events are about."""
+    keys = {event.subject for event in events if not isinstance(event, Refusal)}
     with connection.cursor() as cursor:
-        cursor.execute("SELECT key, id FROM billing_customer WHERE key = ANY(%s)", [keys])
-        found = dict(cursor.fetchall())
-    if allowed is None:
-        return found
-    return {key: customer_id for key, customer_id in found.items() if customer_id in allowed}
+        cursor.execute(
+            "SELECT (SELECT secret FROM metering_eventkeysecret), array_agg(key), array_agg(id)"
+            " FROM billing_customer WHERE key = ANY(%s)",
+            [list(keys)],
+        )
+        secret, known, ids = cursor.fetchone()
+    customers = dict(zip(known or (), ids or (), strict=True))
+    if allowed is not None:
+        customers = {key: one for key, one in customers.items() if one in allowed}
+    return bytes(secret) if secret else event_store.new_event_key_secret(), customers
 
 
 def _meters_of(events: Sequence[Event | Refusal]) -> frozenset[str]:
     """The defined meters, if anybody asks. They are only ever added to, so no lock is needed."""
-    if not any(type(event) is QuantitiesEvent for event in events):
+    if not any(isinstance(event, QuantitiesEvent) for event in events):
         return frozenset()
     return frozenset(read_price_book().book.units)
 
@@ -127,7 +130,7 @@ def _accept(rows: Sequence[Row], result: IngestResult, now: datetime) -> None:
     rates = customer_rates(
         terms_versions={customer_id: one.terms_version for customer_id, one in states.items()}
     )
-    usage = [row for row in distinct if type(row.event) is not VoidEvent]
+    usage = [row for row in distinct if not isinstance(row.event, VoidEvent)]
     new, duplicates, conflicts = event_store.store(rows=usage, sequences=sequences, now=now)
     _count_on(sequences, new)
     result.accepted += len(new)
@@ -136,7 +139,7 @@ def _accept(rows: Sequence[Row], result: IngestResult, now: datetime) -> None:
     rated, unrated = draw_up(rows=new, rates=rates, now=now)
     result.unrated += unrated
     if len(usage) < len(distinct):
-        voids = [row for row in distinct if type(row.event) is VoidEvent]
+        voids = [row for row in distinct if isinstance(row.event, VoidEvent)]
         outcome = accept_voids(rows=voids, sequences=sequences, rates=rates, now=now)
         _count_on(sequences, outcome.new)
         result.accepted += len(outcome.new)
@@ -159,7 +162,7 @@ def _once_each(rows: Sequence[Row], result: IngestResult) -> list[Row]:
             result.duplicates += 1
         else:
             result.refuse([row], "conflict", _OTHER_CONTENT)
-    return sorted(first.values(), key=lambda row: row[:2])
+    return sorted(first.values())
 
 
 def _count_on(sequences: dict[int, int], rows: Sequence[Row]) -> None:

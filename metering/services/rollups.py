@@ -10,7 +10,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
 from django.db import connection
+from psycopg import Cursor
 
 from billing.domain.errors import InvariantViolation
 
@@ -31,9 +33,11 @@ class RatedQuantity(NamedTuple):
 _GIVEN = """
 WITH fresh AS MATERIALIZED (
     SELECT customer_id, period_id, hour, model, mode, meter, rate, sum(quantity) AS quantity
-    FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::text[], %s::text[], %s::text[],
-                %s::text[]::numeric[], %s::text[]::numeric[])
-        AS given (customer_id, period_id, hour, model, mode, meter, rate, quantity)
+    FROM (
+        SELECT c, p, to_timestamp(h), m, o, k, r, q
+        FROM json_to_recordset(%s::json)
+            AS given (c bigint, p bigint, h bigint, m text, o text, k text, r numeric, q numeric)
+    ) AS given (customer_id, period_id, hour, model, mode, meter, rate, quantity)
     GROUP BY customer_id, period_id, hour, model, mode, meter, rate
     ORDER BY customer_id, period_id, hour, model, mode, meter
 ), fresh_days AS (
@@ -106,22 +110,26 @@ def add_usage(*, rows: Sequence[RatedQuantity]) -> None:
 def _write(statement: str, rows: list[RatedQuantity]) -> None:
     if not rows:
         return
-    customers, periods, hours, models, modes, meters, rates, quantities = zip(*rows, strict=True)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _GIVEN + statement,
-            [
-                list(customers),
-                list(periods),
-                list(hours),
-                list(models),
-                list(modes),
-                list(meters),
-                [f"{rate:f}" for rate in rates],
-                [str(quantity) for quantity in quantities],
-            ],
-        )
-        asked, written = cursor.fetchone()
+    # One JSON text, because building eight arrays of a few hundred values costs more than the rest.
+    given = [
+        {
+            "c": row.customer_id,
+            "p": row.period_id,
+            "h": int(row.hour.timestamp()),
+            "m": row.model,
+            "o": row.mode,
+            "k": row.meter,
+            "r": f"{row.rate:f}",
+            "q": str(row.quantity),
+        }
+        for row in rows
+    ]
+    connection.ensure_connection()
+    # Psycopg's own cursor binds on the server and so prepares the statement: planning it takes as
+    # long as running it.
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+        cursor.execute(_GIVEN + statement, [msgspec.json.encode(given).decode()], prepare=True)
+        asked, written = cursor.fetchone() or (0, 0)
     if asked != written:
         raise InvariantViolation(
             "hour_rated_twice", "an hour of usage has been rated at another rate before"

@@ -66,7 +66,7 @@ def accept_voids(
     targets = {(row.customer_id, row.key): (row.customer_id, _target(row)) for row in candidates}
     stored = event_store.contents(refs=sorted(set(targets.values())))
     taken: dict[EventRef, StoredEvent] = {}
-    for row in sorted(candidates, key=lambda row: row.index):
+    for row in sorted(candidates, key=lambda row: row.place):
         ref = targets[row.customer_id, row.key]
         target = stored.get(ref)
         if target is None:
@@ -108,7 +108,7 @@ def _taken_off(
         for meter, quantity in target.quantities.items():
             if (customer_id, key, meter) in never_rated:
                 continue
-            rate = period and mine.rate(period, hour, target.model, target.mode, meter)
+            rate = mine.rate(period, hour, target.model, target.mode, meter) if period else None
             if period is None or rate is None:
                 raise InvariantViolation(
                     "rated_without_terms", f"event {UUID(bytes=key)} was rated without a rate"
