@@ -44,7 +44,7 @@ def post_chain(state: ChainState, close: Close, inputs: CloseInputs, now: dateti
     if follower is not None:
         follower.booked_rolled_in = plan.figures.rolled_out
         follower.save(update_fields=QUARTER_FIELDS)
-    if plan.ends:
+    if plan.ends or (follower is not None and follower.commit_id != quarter.commit_id):
         _end(state, quarter, now)
     ledger.post_entries(entries=entries, now=now)
     close.state, close.posted_at = CloseState.POSTED, now
@@ -178,9 +178,10 @@ def _with_late(known: list[list[str]], late: tuple[UsageGroup, ...]) -> list[lis
 
 
 def _end(state: ChainState, quarter: Quarter, now: datetime) -> None:
-    """The commit ends with this quarter: quarters that were opened ahead of it go away."""
+    """The commit ends with this quarter: quarters of it that were opened ahead go away."""
     commit = state.commit_of(quarter)
     commit.state, commit.ended_at = CommitState.ENDED, quarter.ends_at
     commit.save(update_fields=["state", "ended_at"])
     for ahead in reversed(state.quarters[quarter.position :]):
-        drop_quarter(state=state, quarter=ahead, now=now)
+        if ahead.commit_id == commit.pk:
+            drop_quarter(state=state, quarter=ahead, now=now)

@@ -194,26 +194,23 @@ def _issued_overage(state: ChainState) -> Decimal:
 
 
 def _billing_problems(state: ChainState) -> list[str]:
-    """Overage cents that quarters count as billed are the cents on the first revisions' lines."""
-    lines: dict[tuple[UUID, int, str], int] = defaultdict(int)
-    found = InvoiceLine.objects.filter(
-        invoice__commit_id__in=list(state.commits),
-        invoice__revision=1,
-        kind__in=["overage", "late_usage"],
-    ).values_list("invoice__commit_id", "quarter_index", "kind", "amount_cents")
-    for commit_id, index, kind, cents in found:
-        lines[(commit_id, index, kind)] += cents
-    problems = []
-    for quarter in state.quarters:
-        counted = {
-            "overage": quarter.overage_billed_cents,
-            "late_usage": quarter.late_billed_cents,
-        }
-        for kind, cents in counted.items():
-            on_lines = lines[(quarter.commit_id, quarter.index, kind)]
-            if cents != on_lines:
-                problems.append(
-                    f"commit {quarter.commit_id} Q{quarter.index}: {cents} {kind} cents are "
-                    f"counted as billed, its lines say {on_lines}"
-                )
-    return problems
+    """Overage cents that a chain counts as billed are the cents on its first revisions' lines."""
+    lines = dict(
+        InvoiceLine.objects.filter(
+            invoice__commit_id__in=list(state.commits),
+            invoice__revision=1,
+            kind__in=["overage", "late_usage"],
+        )
+        .order_by()
+        .values_list("kind")
+        .annotate(cents=Sum("amount_cents"))
+    )
+    counted = {
+        "overage": sum(quarter.overage_billed_cents for quarter in state.quarters),
+        "late_usage": sum(quarter.late_billed_cents for quarter in state.quarters),
+    }
+    return [
+        f"{cents} {kind} cents are counted as billed, the lines say {lines.get(kind, 0)}"
+        for kind, cents in counted.items()
+        if cents != lines.get(kind, 0)
+    ]

@@ -10,7 +10,7 @@ from decimal import Decimal
 from uuid import UUID, uuid4, uuid5
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from billing.domain.errors import Conflict, InvalidInput, NotFound
 from billing.models import Customer, Invoice, Occasion
@@ -94,6 +94,7 @@ def activate_commit(*, commit_id: UUID, actor: str, now: datetime) -> Commit:
         customer = commit.customer
         rate_cards.lock_usage(customer_ids=[customer.pk])
         starts_at = first_instant(commit.starts_on, commit.timezone)
+        _join_predecessor(commit, starts_at, now)
         _make_room(commit, starts_at, now)
         card = rate_cards.create_rate_card(
             customer_id=customer.pk,
@@ -112,7 +113,8 @@ def activate_commit(*, commit_id: UUID, actor: str, now: datetime) -> Commit:
         ]
         if has_open_end(commit):
             open_quarter(commit=commit, index=len(quarters) + 1, now=now)
-            extend(state=load_chains(origin_ids=[commit.pk])[commit.pk], now=now)
+            chain = load_chains(origin_ids=[commit.origin_id])[commit.origin_id]
+            extend(state=chain, now=now)
         grants = [
             Grant(
                 quarter=quarter,
@@ -170,6 +172,37 @@ def has_open_end(commit: Commit) -> bool:
     """Whether a quarter follows the term (a tail), or there is no term (uncommitted)."""
     ends_with_term = commit.end_of_term in ("expire", "refund") and commit.tail_quarters is None
     return commit.quarter_count is None or not ends_with_term
+
+
+def _join_predecessor(commit: Commit, starts_at: datetime, now: datetime) -> None:
+    """A commit that starts where an unposted last or tail quarter ends renews its chain.
+
+    It receives that quarter's rollover, and cents go on cumulating. Tail quarters that were opened
+    behind it go away. The end of an uncommitted period is no renewal: that is cut instead.
+    """
+    last = (
+        Quarter.objects.filter(
+            commit__customer=commit.customer,
+            commit__quarter_count__isnull=False,
+            commit__state=CommitState.ACTIVE,
+            ends_at=starts_at,
+            index__gte=F("commit__quarter_count"),
+        )
+        .exclude(state=QuarterState.POSTED)
+        .select_related("commit")
+        .first()
+    )
+    if last is None or commit.quarter_count is None:
+        return
+    state = load_chains(origin_ids=[last.origin_id], lock=True)[last.origin_id]
+    last = state.quarters[last.position - 1]
+    if last.state == QuarterState.POSTED:
+        raise Conflict("commit_overlaps", "the quarter that ends there has just been posted")
+    for ahead in reversed(state.quarters[last.position :]):
+        drop_quarter(state=state, quarter=ahead, now=now)
+    commit.origin_id = last.origin_id
+    commit.predecessor = last.commit
+    commit.offset = last.position
 
 
 def _make_room(commit: Commit, starts_at: datetime, now: datetime) -> None:
