@@ -58,7 +58,7 @@ def test_invoiced_overage_that_is_voided_is_given_back_exactly(
     ]
     close("2026-07-04")
     close("2026-10-04")
-    assert figures(commit)[3][1] == "90500"
+    assert figures(commit)[3][1] == "60500"
     assert InvoiceLine.objects.filter(kind="late_usage").count() == 0
 
 
