@@ -5,6 +5,7 @@ whether trying again can help. Knows no invoice of ours and decides nothing; cal
 inside a database transaction (`_client` refuses).
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -223,7 +224,8 @@ def verified_event(*, body: bytes, signature: str, secrets: Sequence[str]) -> Re
             event = verify(body, signature, secret, tolerance=300)
         except (stripe.SignatureVerificationError, ValueError):
             continue
-        plain = event.to_dict()
+        # The body as it came: the library's own values hold Decimals, which are no JSON.
+        plain = json.loads(body)
         about = plain.get("data", {}).get("object", {})
-        return RemoteEvent(plain["id"], plain["type"], str(about.get("id") or ""), plain)
+        return RemoteEvent(event.id, event.type, str(about.get("id") or ""), plain)
     raise InvalidInput("invalid_signature", "The signature fits none of the endpoint's secrets.")

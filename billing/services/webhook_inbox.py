@@ -17,6 +17,9 @@ from billing.services.invoice_sync import UnusedByQuarter
 
 MAX_BYTES = 2**20
 _BATCH = 200
+# The events after which an invoice stands in another state; the rest is noise (every line added
+# to a draft is an `invoice.updated`), and what is missed is found by reconciliation.
+_CHANGES = frozenset({"invoice.paid", "invoice.voided", "invoice.marked_uncollectible"})
 _log = logging.getLogger(__name__)
 
 
@@ -53,7 +56,7 @@ def apply_event(
     if event is None:
         return True
     is_done, error = True, ""
-    if event.type.startswith("invoice.") and event.object_id:
+    if event.type in _CHANGES and event.object_id:
         invoice = Invoice.objects.filter(stripe_id=event.object_id).first()
         if invoice is not None:
             try:
