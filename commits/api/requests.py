@@ -1,4 +1,4 @@
-"""What one asks for and another approves: true-ups and credits. Parse, call one service, answer."""
+"""What one asks for and another approves: true-ups, credits, overrides. Parse, call one service, answer."""
 
 from typing import Any
 from uuid import UUID
@@ -12,8 +12,10 @@ from billing.domain.money import plain
 from billing.services import clock
 from commits.api import serializers as body
 from commits.api.views import CommitsApi, actor, push_soon, readable_commit
-from commits.models import Credit, TrueUp
-from commits.services import credits, previews, true_ups
+from commits.domain.periods import next_hour
+from commits.models import Credit, OverrideRequest, TrueUp
+from commits.services import credits, overrides, previews, true_ups
+from metering.services.rate_cards import Override
 
 
 class TrueUpsView(CommitsApi):
@@ -110,3 +112,43 @@ class RejectCreditView(CommitsApi):
     def post(self, request: Request, credit_id: UUID) -> Response:
         credit = credits.reject_credit(credit_id=credit_id, actor=actor(request), now=clock.now())
         return Response(body.credit_body(credit))
+
+
+class OverridesView(CommitsApi):
+    @idempotent
+    def post(self, request: Request, commit_id: UUID) -> Response:
+        given = body.parse(body.OverrideSerializer, request.data)
+        now = clock.now()
+        asked = overrides.request_override(
+            commit_id=commit_id,
+            override=Override(
+                model=given.get("model") or given["sku"],
+                mode=given["mode"],
+                meter=given["meter"],
+                price=given["price"],
+                effective_at=given.get("effective_at") or next_hour(now),
+            ),
+            actor=actor(request),
+            now=now,
+        )
+        return Response(body.override_body(asked), status=201)
+
+    def get(self, request: Request, commit_id: UUID) -> Response:
+        found = OverrideRequest.objects.filter(commit=readable_commit(request, commit_id))
+        return Response({"results": [body.override_body(o) for o in found], "next": None})
+
+
+class ApproveOverrideView(CommitsApi):
+    def post(self, request: Request, override_id: UUID) -> Response:
+        approved = overrides.approve_override(
+            request_id=override_id, actor=actor(request), now=clock.now()
+        )
+        return Response(body.override_body(approved))
+
+
+class RejectOverrideView(CommitsApi):
+    def post(self, request: Request, override_id: UUID) -> Response:
+        rejected = overrides.reject_override(
+            request_id=override_id, actor=actor(request), now=clock.now()
+        )
+        return Response(body.override_body(rejected))

@@ -20,7 +20,7 @@ from billing.api.fields import (
 from billing.domain.money import plain
 from commits.domain.policies import EndOfTerm, RolloverPolicy
 from commits.domain.terms import CommitTerms, OverrideTerm
-from commits.models import Commit, Credit, TrueUp
+from commits.models import Commit, Credit, OverrideRequest, TrueUp
 from commits.services.balances import Balance, QuarterView
 from commits.services.closes import CloseRow
 from commits.services.true_ups import TrueUpRequest
@@ -315,6 +315,22 @@ def credit_body(credit: Credit) -> dict[str, Any]:
         "state": credit.state,
         "requested_by": credit.requested_by,
         "decided_by": credit.decided_by or None,
+    }
+
+
+def override_body(override: OverrideRequest) -> dict[str, Any]:
+    """A requested or approved override as the API shows it."""
+    return {
+        "id": str(override.pk),
+        "commit": str(override.commit_id),
+        "model": override.model,
+        "mode": override.mode,
+        "meter": override.meter,
+        "price": plain(override.price),
+        "effective_at": instant(override.effective_at),
+        "state": override.state,
+        "requested_by": override.requested_by,
+        "decided_by": override.decided_by or None,
     }
 
 

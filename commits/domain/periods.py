@@ -48,3 +48,9 @@ def period(
         boundary(starts_on, zone, index - 1, period_months),
         boundary(starts_on, zone, index, period_months),
     )
+
+
+def next_hour(instant: datetime) -> datetime:
+    """The first whole UTC hour that is not before an instant."""
+    hour = instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return hour if hour == instant else hour + timedelta(hours=1)

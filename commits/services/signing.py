@@ -23,6 +23,8 @@ from commits.services import invoicing
 from commits.services.chains import load_chains
 from commits.services.quarters import drop_quarter, extend, open_quarter
 from metering.services import rate_cards
+from metering.services.quotes import check_price
+from metering.services.rating import hour_of
 
 
 def create_commit(
@@ -35,6 +37,15 @@ def create_commit(
     customer = Customer.objects.filter(key=terms.customer_key).first()
     if customer is None:
         raise NotFound("unknown_customer", f"no customer {terms.customer_key!r}")
+    for override in terms.overrides:
+        agreed = datetime.fromisoformat(override.effective_at) if override.effective_at else None
+        check_price(
+            model=override.model,
+            mode=override.mode,
+            meter=override.meter,
+            price=override.price,
+            effective_at=agreed or hour_of(now),
+        )
     pk = commit_id or uuid4()
     with transaction.atomic():
         commit = Commit(

@@ -1,7 +1,7 @@
 """True-ups: a mid-contract increase of a commit, asked for by one person, approved by another."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +13,7 @@ from billing.domain.money import is_whole_cents
 from billing.models import Occasion
 from billing.services import audit, invoices
 from commits.domain.chain import GrantKind
+from commits.domain.periods import next_hour
 from commits.models import Commit, CommitState, Grant, Quarter, QuarterState, RequestState, TrueUp
 from commits.services import invoicing
 from commits.services.bookings import write_booking
@@ -207,9 +208,8 @@ def _apply_discount(true_up: TrueUp, now: datetime) -> None:
     """The better discount starts at a whole hour that is not before the approval."""
     if true_up.discount is None or true_up.commit.rate_card_id is None:
         return
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    next_hour = hour if hour == now else hour + timedelta(hours=1)
-    true_up.effective_at = max(true_up.effective_at or next_hour, next_hour)
+    earliest = next_hour(now)
+    true_up.effective_at = max(true_up.effective_at or earliest, earliest)
     rate_cards.set_discount(
         card_id=true_up.commit.rate_card_id,
         discount=true_up.discount,
