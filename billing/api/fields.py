@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -60,7 +59,7 @@ class FlagField(serializers.BooleanField):
         return data
 
 
-@extend_schema_field(OpenApiTypes.DECIMAL)
+@extend_schema_field({"type": "string", "format": "decimal"})
 class DecimalTextField(serializers.Field[Decimal, Any, str, Any]):
     """An exact decimal: a string or an integer; a JSON float has lost its decimals already.
 
