@@ -1,4 +1,4 @@
-"""What one asks for and another approves: true-ups, credits, overrides. Parse, call one service, answer."""
+"""What one asks for and another approves: true-ups, credits and overrides."""
 
 from typing import Any
 from uuid import UUID
