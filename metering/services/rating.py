@@ -102,6 +102,11 @@ def customer_rates(*, terms_versions: Mapping[int, int]) -> dict[int, CustomerRa
     return found
 
 
+def uncached_rates(*, customer_id: int) -> CustomerRates:
+    """The rates of a customer as they stand in the database now."""
+    return CustomerRates(read_price_book().book, _load_periods([customer_id])[customer_id])
+
+
 def explain_rate(
     *, customer_id: int, occurred_at: datetime, model: str, mode: str, meter: str
 ) -> Rate:
@@ -109,7 +114,7 @@ def explain_rate(
 
     Raises NotFound `no_commit` or `no_price`.
     """
-    rates = CustomerRates(read_price_book().book, _load_periods([customer_id])[customer_id])
+    rates = uncached_rates(customer_id=customer_id)
     period = rates.period_at(occurred_at)
     if period is None:
         raise NotFound("no_commit", "no commit was in force at that time")
