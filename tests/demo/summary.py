@@ -22,6 +22,9 @@ COLUMNS = (
     ("rolled out", 12), ("invoice", 12), ("state", 16),
 )  # fmt: skip
 
+# Invoices that no close has made.
+OCCASIONS = {"activation": "signing", "true_up": "true-up"}
+
 
 @dataclass
 class Totals:
@@ -60,7 +63,8 @@ def tell(api: ApiClient, signed: Signed, totals: Totals) -> str:
     for invoice in invoices:
         if invoice["id"] not in of_closes:
             cents = _cents(invoice["total_cents"])
-            lines.append(_row(["signing", *[""] * 5, cents, invoice["state"]]))
+            name = OCCASIONS.get(invoice["occasion"], invoice["occasion"])
+            lines.append(_row([name, *[""] * 5, cents, invoice["state"]]))
     lines += [_quarter_row(row, by_id.get(row["invoice"])) for row in quarters]
     return "\n".join(lines)
 
