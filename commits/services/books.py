@@ -35,6 +35,7 @@ from commits.services.bookings import (
 from commits.services.chains import ChainState, load_chains, quarter_inputs
 from commits.services.grants import project_grants
 from commits.services.late_usage import book_late
+from commits.services.retrying import retried
 from metering.services import totals
 
 
@@ -47,6 +48,7 @@ class DayMove:
     live: Decimal
 
 
+@retried
 def sync_books(*, origin_ids: Iterable[UUID], now: datetime) -> int:
     """Book all usage of these chains that is not in the journal yet. Returns entries posted.
 
@@ -70,8 +72,8 @@ def book_chains(states: Iterable[ChainState], now: datetime) -> Booking:
         usage = book_late(state, booking)
         figures = _book_unposted(state, booking, usage, pending)
         changed = len(booking.entries) > before
-        if changed:
-            booking.grants += project_grants(state, figures, booking.now)
+        # Also without an entry: a credit may be drawn in the place of paid money.
+        booking.grants += project_grants(state, figures, booking.now)
         if changed or state.origin.booked_seq != state.ingest_seq:
             state.origin.booked_seq = state.ingest_seq
             booking.origins[state.origin.pk] = state.origin

@@ -23,6 +23,7 @@ from commits.services.books import book_chains
 from commits.services.chains import ChainState, load_chains
 from commits.services.close_inputs import close_inputs, plan_as_json
 from commits.services.posting import post_chain
+from commits.services.retrying import retried
 from metering.services import totals
 
 RULE = "rule"
@@ -89,6 +90,7 @@ def run_closes(
     return rows
 
 
+@retried
 def _close_chunk(
     origin_ids: list[UUID], *, as_of: datetime, now: datetime, actor: str
 ) -> list[CloseRow]:
@@ -170,6 +172,7 @@ def _approve(quarter: Quarter, close: Close, *, actor: str, now: datetime) -> No
     quarter.save(update_fields=["state"])
 
 
+@retried
 def approve_close(
     *, commit_id: UUID, index: int, actor: str, now: datetime, expected_digest: str | None = None
 ) -> Close:
@@ -214,6 +217,7 @@ def approve_close(
     return close
 
 
+@retried
 def post_approved(*, origin_id: UUID, now: datetime) -> Close | None:
     """Post the approved close of a chain, if there is one. Idempotent."""
     with transaction.atomic(durable=True):

@@ -16,6 +16,7 @@ from commits.models import Commit, CommitState, Credit, Grant, Quarter, QuarterS
 from commits.services.bookings import write_booking
 from commits.services.books import book_chains
 from commits.services.chains import ChainState, load_chains
+from commits.services.retrying import retried
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def request_credit(*, commit_id: UUID, request: CreditRequest, actor: str, now: 
     return credit
 
 
+@retried
 def approve_credit(*, credit_id: UUID, actor: str, now: datetime) -> Credit:
     """Issue the credit's grant; it covers accrued overage of its quarter first.
 

@@ -22,6 +22,7 @@ from commits.models import Commit, CommitState, Grant, Quarter, QuarterState
 from commits.services import invoicing
 from commits.services.chains import load_chains
 from commits.services.quarters import drop_quarter, extend, open_quarter
+from commits.services.retrying import retried
 from metering.services import rate_cards
 from metering.services.quotes import check_price
 from metering.services.rating import hour_of
@@ -92,6 +93,7 @@ def create_commit(
     return commit
 
 
+@retried
 def activate_commit(*, commit_id: UUID, actor: str, now: datetime) -> Commit:
     """Make a draft binding. Doing it again returns the active commit unchanged.
 

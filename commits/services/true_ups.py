@@ -19,6 +19,7 @@ from commits.services import invoicing
 from commits.services.bookings import write_booking
 from commits.services.books import book_chains
 from commits.services.chains import ChainState, load_chains
+from commits.services.retrying import retried
 from commits.services.signing import invoice_id
 from metering.services import rate_cards
 
@@ -108,6 +109,7 @@ def current_discount(commit: Commit) -> Decimal:
     return best
 
 
+@retried
 def approve_true_up(*, true_up_id: UUID, actor: str, now: datetime) -> TrueUp:
     """Make the increase binding. Doing it again returns the approved true-up.
 

@@ -1,6 +1,7 @@
 """A renewal receives the rollover of the term before it, and cents go on cumulating."""
 
 from datetime import date
+from decimal import Decimal as D
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_what_waits_in_the_grace_of_the_old_term_is_pending(
     closes.run_closes(as_of=at("2026-04-04"), now=at("2026-04-04"))
     balance = balances.read_balance(customer=acme, now=at("2026-07-02"))
     assert balance.commit == successor
-    assert (balance.available, balance.pending_rollover) == (500, 2000)
+    assert (balance.available, balance.pending_rollover) == (D(500), D(2000))
 
 
 def test_late_usage_of_the_old_term_is_booked_in_the_new_one(
