@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
@@ -19,8 +19,8 @@ from billing.tasks import push_due_invoices
 
 def is_controller(request: HttpRequest) -> bool:
     """Whether this request comes from finance with the right to act."""
-    user: User | AnonymousUser = request.user
-    if not user.is_active or not user.is_staff or isinstance(user, AnonymousUser):
+    user = request.user
+    if not isinstance(user, User) or not user.is_active or not user.is_staff:
         return False
     if user.is_superuser:
         return True
@@ -35,6 +35,11 @@ def require_controller(request: HttpRequest) -> None:
     """Refuse with 403 whoever may not act."""
     if not is_controller(request):
         raise PermissionDenied
+
+
+def user_of(request: HttpRequest) -> User | None:
+    """The user to name in the audit trail."""
+    return request.user if isinstance(request.user, User) else None
 
 
 def actor_of(request: HttpRequest) -> str:

@@ -95,7 +95,8 @@ class ReadOnlyAdmin(_ModelAdmin):
     def act_path(self, route: str, view: Any, page: str) -> URLPattern:
         """A page of our own beside Django's, for staff only."""
         name = f"{self.opts.app_label}_{self.opts.model_name}_{page}"
-        return path(route, self.admin_site.admin_view(view), name=name)
+        found: URLPattern = path(route, self.admin_site.admin_view(view), name=name)
+        return found
 
     def back_to(self, obj: Model) -> HttpResponseRedirect:
         return HttpResponseRedirect(self.url_of("change", obj.pk))

@@ -5,18 +5,19 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
 from billing.admin import pages
-from billing.admin.access import actor_of, attempt, refusal, require_controller
+from billing.admin.access import actor_of, attempt, refusal, require_controller, user_of
 from billing.admin.base import RecordAdmin
 from billing.admin.forms import DayField, PlainForm
 from billing.domain.errors import BillingError
 from billing.models import ApiKey, ApiKeyKind, Customer, CustomerLogin
-from billing.services import api_keys, clock, customers
+from billing.services import api_keys, audit, clock, customers
 from billing.templatetags import ledger_formats as formats
 
 
@@ -42,14 +43,14 @@ class CustomerAdmin(RecordAdmin):
 
     @admin.display(description="Created (UTC)", ordering="created_at")
     def created(self, customer: Customer) -> str:
-        return formats.instant(customer.created_at)
+        return formats.stamp(customer.created_at)
 
     def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
         try:
             made = customers.create_customer(
                 **form.cleaned_data,
                 now=clock.now(),
-                actor=request.user if isinstance(request.user, User) else None,
+                actor=user_of(request),
                 actor_name=actor_of(request),
             )
         except BillingError as error:
@@ -113,8 +114,18 @@ class CustomerLoginAdmin(RecordAdmin):
 
     def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
         given = form.cleaned_data
-        user = User.objects.create_user(given["username"], password=given["password"])
-        CustomerLogin.objects.create(user=user, customer=given["customer"])
+        with transaction.atomic():
+            user = User.objects.create_user(given["username"], password=given["password"])
+            CustomerLogin.objects.create(user=user, customer=given["customer"])
+            audit.record(
+                at=clock.now(),
+                actor=user_of(request),
+                actor_name=actor_of(request),
+                action="customer_login.created",
+                object_type="customer_login",
+                object_ref=user.username,
+                customer_key=given["customer"].key,
+            )
         messages.success(request, f"{user} can now log in for {given['customer'].name}.")
         return self.back_to_list()
 
@@ -150,11 +161,11 @@ class ApiKeyAdmin(RecordAdmin):
 
     @admin.display(description="Created (UTC)", ordering="created_at")
     def created(self, key: ApiKey) -> str:
-        return formats.instant(key.created_at)
+        return formats.stamp(key.created_at)
 
     @admin.display(description="Last used (UTC)", ordering="last_used_at")
     def last_used(self, key: ApiKey) -> str:
-        return formats.instant(key.last_used_at) or "never"
+        return formats.stamp(key.last_used_at) or "never"
 
     @admin.display(description="State")
     def status(self, key: ApiKey) -> str:
@@ -177,7 +188,7 @@ class ApiKeyAdmin(RecordAdmin):
                 user=given["user"],
                 name=given["name"],
                 expires_at=given["expires_at"],
-                actor=request.user if isinstance(request.user, User) else None,
+                actor=user_of(request),
                 actor_name=actor_of(request),
             )
         except BillingError as error:
@@ -227,7 +238,7 @@ class ApiKeyAdmin(RecordAdmin):
                 lambda: api_keys.revoke_api_key(
                     key=key,
                     now=clock.now(),
-                    actor=request.user if isinstance(request.user, User) else None,
+                    actor=user_of(request),
                     actor_name=actor_of(request),
                 ),
                 f"{key} is revoked.",

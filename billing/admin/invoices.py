@@ -37,7 +37,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Issued (UTC)", ordering="issued_at")
     def issued(self, invoice: Invoice) -> str:
-        return formats.instant(invoice.issued_at) or "-"
+        return formats.stamp(invoice.issued_at) or "-"
 
     @admin.display(description="Push", ordering="push_step")
     def push(self, invoice: Invoice) -> str:
@@ -126,7 +126,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
             [
                 (
                     pages.link(f"#{e.pk}", "admin:billing_journalentry_change", e.pk),
-                    pages.text(formats.words(e.code), small=e.description),
+                    pages.text(e.code, small=e.description),
                     pages.on_day(e.accounting_date),
                     pages.instant(e.booked_at),
                 )
@@ -160,8 +160,8 @@ class StripeEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Received (UTC)", ordering="received_at")
     def received(self, event: StripeEvent) -> str:
-        return formats.instant(event.received_at)
+        return formats.stamp(event.received_at)
 
     @admin.display(description="Applied (UTC)", ordering="applied_at")
     def applied(self, event: StripeEvent) -> str:
-        return formats.instant(event.applied_at) or "waiting"
+        return formats.stamp(event.applied_at) or "waiting"

@@ -1,30 +1,29 @@
-"""The books, read-only: journal entries with postings, accounts, the trial balance, locks."""
+"""The books, read-only: journal entries with postings, accounts, the trial balance."""
 
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 
 from billing.admin import pages
-from billing.admin.access import actor_of
-from billing.admin.base import ReadOnlyAdmin, RecordAdmin
+from billing.admin.base import ReadOnlyAdmin
 from billing.admin.forms import DayField, PlainForm
 from billing.domain.money import ZERO
-from billing.models import AccountingPeriod, Customer, JournalEntry, LedgerAccount
-from billing.services import clock, ledger
+from billing.models import Customer, JournalEntry, LedgerAccount
+from billing.services import ledger
 from billing.templatetags import ledger_formats as formats
 
 
 @admin.register(JournalEntry)
 class JournalEntryAdmin(ReadOnlyAdmin):
     list_display = (
-        "__str__", "customer", "quarter_index", "accounting_date", "usage_date", "booked",
-        "debited", "description",
+        "__str__", "customer_key", "quarter", "accounted", "used_on", "booked", "debited",
+        "description",
     )  # fmt: skip
     list_filter = ("code", "accounting_date", "customer")
     search_fields = ("key", "description", "customer__key")
@@ -33,11 +32,29 @@ class JournalEntryAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         debits = models.Sum("postings__amount", filter=models.Q(postings__amount__gt=0))
-        return super().get_queryset(request).annotate(debits=debits)
+        found: models.QuerySet[Any] = super().get_queryset(request).annotate(debits=debits)
+        return found
+
+    @admin.display(description="Customer", ordering="customer__key")
+    def customer_key(self, entry: JournalEntry) -> str:
+        return entry.customer.key
+
+    @admin.display(description="Quarter", ordering="quarter_index")
+    def quarter(self, entry: JournalEntry) -> str:
+        origin = f" (of Q{entry.origin_quarter_index})" if entry.origin_quarter_index else ""
+        return f"Q{entry.quarter_index}{origin}" if entry.quarter_index else "-"
+
+    @admin.display(description="Accounting date", ordering="accounting_date")
+    def accounted(self, entry: JournalEntry) -> str:
+        return entry.accounting_date.isoformat()
+
+    @admin.display(description="Usage date", ordering="usage_date")
+    def used_on(self, entry: JournalEntry) -> str:
+        return entry.usage_date.isoformat() if entry.usage_date else "-"
 
     @admin.display(description="Booked (UTC)", ordering="booked_at")
     def booked(self, entry: JournalEntry) -> str:
-        return formats.instant(entry.booked_at)
+        return formats.stamp(entry.booked_at)
 
     @admin.display(description="Debit = credit")
     def debited(self, entry: Any) -> str:
@@ -62,7 +79,7 @@ class JournalEntryAdmin(ReadOnlyAdmin):
         ]
         return pages.Page(
             title=f"Journal entry #{obj.pk}",
-            subtitle=formats.words(obj.code),
+            subtitle=obj.code,
             facts=self._facts(obj),
             tables=[
                 pages.Table(
@@ -80,9 +97,7 @@ class JournalEntryAdmin(ReadOnlyAdmin):
             ("What", pages.text(entry.description or "-")),
             (
                 "Customer",
-                pages.link(
-                    entry.customer.name, "admin:billing_customer_change", entry.customer_id
-                ),
+                pages.link(entry.customer.name, "admin:billing_customer_change", entry.customer_id),
             ),
             ("Accounting date (UTC)", pages.on_day(entry.accounting_date)),
             ("Usage date (UTC)", pages.on_day(entry.usage_date)),
@@ -136,7 +151,7 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
         rows = [
             (
                 pages.link(f"#{p.entry_id}", "admin:billing_journalentry_change", p.entry_id),
-                pages.text(formats.words(p.entry.code), small=p.entry.description),
+                pages.text(p.entry.code, small=p.entry.description),
                 pages.on_day(p.entry.accounting_date),
                 pages.nonzero(max(p.amount, ZERO)),
                 pages.nonzero(max(-p.amount, ZERO)),
@@ -199,31 +214,3 @@ class LedgerAccountAdmin(ReadOnlyAdmin):
             ],
         )
         return pages.render(request, page, opts=self.opts)
-
-
-class LockForm(PlainForm):
-    month = DayField(help_text="Any day of the month to lock. This cannot be undone here.")
-
-
-@admin.register(AccountingPeriod)
-class AccountingPeriodAdmin(RecordAdmin):
-    list_display = ("__str__", "locked", "locked_by")
-    form_class = LockForm
-    add_title = "Lock an accounting period"
-    add_note = (
-        "Nothing may be dated in a locked month any more: later entries that belong there are "
-        "dated on the first unlocked day after it."
-    )
-    add_submit = "Lock this month"
-
-    @admin.display(description="Locked (UTC)", ordering="locked_at")
-    def locked(self, period: AccountingPeriod) -> str:
-        return formats.instant(period.locked_at)
-
-    def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
-        month = form.cleaned_data["month"].replace(day=1)
-        AccountingPeriod.objects.get_or_create(
-            month=month, defaults={"locked_at": clock.now(), "locked_by": actor_of(request)}
-        )
-        messages.success(request, f"{month:%B %Y} is locked.")
-        return self.back_to_list()

@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
+from billing.domain.money import plain
 from billing.templatetags import ledger_formats as formats
 
 Text = str
@@ -89,9 +90,9 @@ class Page:
     form_submit: str = "Save"
 
 
-def render(request: HttpRequest, page: Page, *, opts: Any = None, status: int = 200) -> (
-    TemplateResponse
-):
+def render(
+    request: HttpRequest, page: Page, *, opts: Any = None, status: int = 200
+) -> TemplateResponse:
     """Draw a page inside the admin."""
     context = {
         **admin.site.each_context(request),
@@ -129,9 +130,13 @@ def money(value: Decimal | None, *, tone: str = "") -> Cell:
         return Cell(number=True)
     shown, exact = formats.dollars(value), formats.exact(value)
     small = exact if len(exact) > len(shown) else ""
-    return Cell(
-        shown, number=True, tone=tone, small=small, title=f"{formats.plain(value)} dollars exactly"
-    )
+    return Cell(shown, number=True, tone=tone, small=small, title=f"{plain(value)} dollars exactly")
+
+
+def brief(value: Decimal, *, tone: str = "") -> Cell:
+    """Dollars for wide tables: the twelve decimals in the title alone."""
+    title = f"{plain(value)} dollars exactly"
+    return Cell(formats.dollars(value), number=True, tone=tone, title=title)
 
 
 def nonzero(value: Decimal) -> Cell:

@@ -14,8 +14,12 @@ from billing.admin.base import ReadOnlyAdmin, _ModelAdmin
 from billing.models import AuditEvent
 from billing.templatetags import ledger_formats as formats
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    _UserAdmin = DjangoUserAdmin[User]
+else:
     from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+    _UserAdmin = DjangoUserAdmin
 
 
 @admin.register(AuditEvent)
@@ -26,7 +30,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="When (UTC)", ordering="at")
     def when(self, event: AuditEvent) -> str:
-        return formats.instant(event.at)
+        return formats.stamp(event.at)
 
     def page_of(self, request: HttpRequest, obj: AuditEvent) -> pages.Page:
         details = [
@@ -52,7 +56,7 @@ admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, _ModelAdmin):
+class UserAdmin(_UserAdmin, _ModelAdmin):
     if not TYPE_CHECKING:
         form = UserChangeForm
         add_form = UserCreationForm

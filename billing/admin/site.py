@@ -27,6 +27,10 @@ _NAVIGATION: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             ("Commits", "handshake", "commits_commit_changelist", "commits.view_commit"),
             ("True-ups", "trending_up", "commits_trueup_changelist", "commits.view_trueup"),
             ("Credits", "volunteer_activism", "commits_credit_changelist", "commits.view_credit"),
+            (
+                "Fixed prices", "price_check", "commits_overriderequest_changelist",
+                "commits.view_overriderequest",
+            ),
             ("Closes", "event_available", "commits_close_changelist", "commits.view_close"),
             ("Customers", "domain", "billing_customer_changelist", "billing.view_customer"),
         ],
@@ -80,14 +84,29 @@ _NAVIGATION: list[tuple[str, list[tuple[str, str, str, str]]]] = [
 ]  # fmt: skip
 
 
+def _nearest(path: str) -> str:
+    """The list that an address belongs to: the one with the longest address in front of it."""
+    names = [name for _, entries in _NAVIGATION for _, _, name, _ in entries]
+    found = {reverse(f"admin:{name}"): name for name in names}
+    return max(
+        ((url, name) for url, name in found.items() if path.startswith(url)), default=("", "")
+    )[1]
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The sidebar: what this user may see."""
+    here = _nearest(request.path)
     return [
         {
             "title": heading,
             "separator": True,
             "items": [
-                {"title": title, "icon": icon, "link": reverse(f"admin:{name}")}
+                {
+                    "title": title,
+                    "icon": icon,
+                    "link": reverse(f"admin:{name}"),
+                    "active": name == here,
+                }
                 for title, icon, name, permission in entries
                 if request.user.has_perm(permission)
                 or (is_controller(request) and not permission.startswith("auth."))

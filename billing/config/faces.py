@@ -25,6 +25,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": False,
     "ENVIRONMENT": "billing.admin.site.environment",
+    "DASHBOARD_CALLBACK": "commits.admin.home.dashboard",
     "STYLES": [_style],
     "BORDER_RADIUS": "6px",
     "COLORS": {

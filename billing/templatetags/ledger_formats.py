@@ -89,9 +89,22 @@ def rate(value: Decimal | None, meter: str = "") -> SafeString | str:
 
 
 @register.filter
+def bought(units: int, meter: str) -> SafeString | str:
+    """How much a balance buys, in what people count: tokens, GPU-hours, or the meter's unit."""
+    if meter == "gpu_seconds":
+        return format_html('{} <span class="per">GPU-hours</span>', quantity(units // 3_600))
+    return format_html('{} <span class="per">{}</span>', quantity(units), meter.split("_")[-1])
+
+
+@register.filter
 def instant(value: datetime | None) -> str:
     """An instant in UTC, and said so."""
     return "" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def stamp(value: datetime | None) -> str:
+    """An instant under a heading that says UTC already."""
+    return "" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 @register.filter
@@ -115,4 +128,10 @@ def percent(value: Decimal | None) -> str:
 @register.filter
 def words(value: object) -> str:
     """An identifier as words: `late_usage` reads Late usage."""
-    return str(value).replace("_", " ").capitalize().replace("True up", "True-up")
+    return (
+        str(value)
+        .replace("_", " ")
+        .capitalize()
+        .replace("True up", "True-up")
+        .replace("Gpu", "GPU")
+    )

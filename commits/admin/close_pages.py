@@ -141,7 +141,7 @@ def _facts(
 def _grants(plan: ClosePlan) -> pages.Table:
     rows = [
         (
-            pages.count(place),
+            pages.text(place),
             pages.text(formats.words(item.grant.kind), small=item.grant.ref),
             pages.money(item.grant.amount),
             pages.money(item.drawn),
@@ -152,7 +152,7 @@ def _grants(plan: ClosePlan) -> pages.Table:
     ]
     return pages.Table(
         "Grants, in draw order",
-        pages.columns("#Place", "Grant", "#Amount", "#Drawn", "#Rolls out", "#Breakage"),
+        pages.columns("Place", "Grant", "#Amount", "#Drawn", "#Rolls out", "#Breakage"),
         rows,
         empty="None: everything is overage.",
     )

@@ -11,12 +11,21 @@ from billing.admin import pages
 from billing.admin.base import ReadOnlyAdmin
 from billing.templatetags import ledger_formats as formats
 from commits.admin.close_pages import reason_words
-from commits.models import Close, CloseState, QuarterState
+from commits.admin.home import closes_that_wait
+from commits.models import Close, CloseState
 
 
 @admin.register(Close)
 class CloseAdmin(ReadOnlyAdmin):
-    list_display = ("what", "state", "planned", "planned_by", "approved_by", "posted", "total")
+    list_display = (
+        "what",
+        "shown_state",
+        "planned",
+        "planned_by",
+        "approved_by",
+        "posted",
+        "total",
+    )
     list_filter = ("state", "quarter__commit__customer")
     related = ("quarter__commit__customer",)
 
@@ -24,13 +33,17 @@ class CloseAdmin(ReadOnlyAdmin):
     def what(self, close: Close) -> str:
         return f"{close.quarter.commit.customer.name}, Q{close.quarter.index}"
 
+    @admin.display(description="State", ordering="state")
+    def shown_state(self, close: Close) -> str:
+        return close.get_state_display()
+
     @admin.display(description="Planned (UTC)", ordering="planned_at")
     def planned(self, close: Close) -> str:
-        return formats.instant(close.planned_at)
+        return formats.stamp(close.planned_at)
 
     @admin.display(description="Posted (UTC)", ordering="posted_at")
     def posted(self, close: Close) -> str:
-        return formats.instant(close.posted_at) or "-"
+        return formats.stamp(close.posted_at) or "-"
 
     @admin.display(description="Invoice total")
     def total(self, close: Close) -> str:
@@ -43,14 +56,7 @@ class CloseAdmin(ReadOnlyAdmin):
     def queue(self, request: HttpRequest) -> HttpResponse:
         """Planned closes that no rule may let pass, oldest first, each with its reason."""
         self.require_view(request)
-        waiting = (
-            Close.objects.filter(state=CloseState.PLANNED)
-            .exclude(needs_human=[])
-            .exclude(quarter__state=QuarterState.POSTED)
-            .select_related("quarter__commit__customer")
-            .order_by("quarter__ends_at", "pk")
-        )
-        rows = [self._row(close) for close in waiting]
+        rows = [self._row(close) for close in closes_that_wait()]
         page = pages.Page(
             title="Closes that need a human",
             notes=["Due, planned, and held back: each says why. Open one to look and approve."],
@@ -84,7 +90,7 @@ class CloseAdmin(ReadOnlyAdmin):
         keys = ("amount", "drawn", "rolled_out", "breakage")
         grants = [
             (
-                pages.count(place),
+                pages.text(place),
                 pages.text(formats.words(grant["kind"]), small=grant["ref"]),
                 *(pages.money(Decimal(grant[key])) for key in keys),
             )
@@ -120,7 +126,7 @@ class CloseAdmin(ReadOnlyAdmin):
                 pages.Table(
                     "Grants, in draw order",
                     pages.columns(
-                        "#Place", "Grant", "#Amount", "#Drawn", "#Rolled out", "#Breakage"
+                        "Place", "Grant", "#Amount", "#Drawn", "#Rolled out", "#Breakage"
                     ),
                     grants,
                 ),

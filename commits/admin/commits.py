@@ -1,4 +1,4 @@
-"""Commits: signed here through the service, activated by a button, looked at with their quarters."""
+"""Commits: signed through the service, activated by a button, shown with their quarters."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ from commits.services import balances, signing
 @admin.register(Commit)
 class CommitAdmin(CloseViews, RecordAdmin):
     list_display = (
-        "customer_name", "starts_on", "quarters", "instalment", "off", "end_of_term",
+        "customer_name", "starts", "quarters", "instalment", "off", "end",
         "shown_state", "created",
     )  # fmt: skip
     list_filter = ("state", "end_of_term", "customer")
@@ -45,6 +45,14 @@ class CommitAdmin(CloseViews, RecordAdmin):
     @admin.display(description="Customer", ordering="customer__name")
     def customer_name(self, commit: Commit) -> str:
         return commit.customer.name
+
+    @admin.display(description="Starts on", ordering="starts_on")
+    def starts(self, commit: Commit) -> str:
+        return commit.starts_on.isoformat()
+
+    @admin.display(description="End of term", ordering="end_of_term")
+    def end(self, commit: Commit) -> str:
+        return formats.words(commit.end_of_term)
 
     @admin.display(description="Quarters", ordering="quarter_count")
     def quarters(self, commit: Commit) -> str:
@@ -67,7 +75,7 @@ class CommitAdmin(CloseViews, RecordAdmin):
 
     @admin.display(description="Created (UTC)", ordering="created_at")
     def created(self, commit: Commit) -> str:
-        return formats.instant(commit.created_at)
+        return formats.stamp(commit.created_at)
 
     def get_urls(self) -> list[URLPattern]:
         activate = self.act_path("<uuid:commit_id>/activate/", self.activate, "activate")
@@ -187,27 +195,28 @@ class CommitAdmin(CloseViews, RecordAdmin):
                         quarter.index,
                     ),
                     pages.text(
-                        f"{formats.instant(quarter.starts_at)}",
-                        small=f"to {formats.instant(quarter.ends_at)}",
+                        formats.stamp(quarter.starts_at),
+                        small=f"to {formats.stamp(quarter.ends_at)}",
                     ),
                     pages.state(view.state),
-                    pages.money(figures.granted),
-                    pages.money(figures.rolled_in),
-                    pages.money(figures.used),
-                    pages.money(figures.overage, tone="bad" if figures.overage else ""),
-                    pages.money(figures.rolled_out),
-                    pages.money(figures.breakage),
+                    pages.brief(figures.granted),
+                    pages.brief(figures.rolled_in),
+                    pages.brief(figures.used),
+                    pages.brief(figures.overage, tone="bad" if figures.overage else ""),
+                    pages.brief(figures.rolled_out),
+                    pages.brief(figures.breakage),
                 )
             )
         return pages.Table(
             "Quarters",
             pages.columns(
-                "Quarter", "From, to (end exclusive)", "State", "#Granted", "#Rolled in", "#Used",
+                "Quarter", "From, to (UTC)", "State", "#Granted", "#Rolled in", "#Used",
                 "#Overage", "#Rolled out", "#Breakage",
             ),
             rows,
             note="Figures of the recomputed chain: late usage counts as if it had been in time. "
-            "Granted includes what rolled in.",
+            "Granted includes what rolled in; quarters end exclusively. Point at a figure for its "
+            "exact twelve decimals.",
         )  # fmt: skip
 
     def _fixed(self, commit: Commit) -> list[pages.Table]:

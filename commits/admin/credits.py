@@ -1,23 +1,23 @@
-"""Credits: balance that nobody pays for, asked for by one finance user, decided by another."""
+"""Credits and fixed prices in mid-contract: asked for by one finance user, decided by another."""
 
-from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern
+from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from billing.admin import pages
-from billing.admin.access import actor_of, attempt, is_controller, refusal, require_controller
-from billing.admin.base import RecordAdmin
 from billing.admin.forms import PlainForm, UtcHourField
-from billing.domain.errors import BillingError
 from billing.services import clock
 from billing.templatetags import ledger_formats as formats
-from commits.models import Commit, CommitState, Credit, RequestState
-from commits.services import credits
+from commits.admin.requests import RequestAdmin
+from commits.models import Commit, CommitState, Credit, OverrideRequest
+from commits.services import credits, overrides
+from metering.domain.meters import Mode
+from metering.models import Meter
+from metering.services.rate_cards import Override
 
 
 class CreditForm(PlainForm):
@@ -37,92 +37,106 @@ class CreditForm(PlainForm):
 
 
 @admin.register(Credit)
-class CreditAdmin(RecordAdmin):
-    list_display = ("customer", "shown_amount", "reason", "quarter_index", "state", "requested",
-                    "requested_by", "decided_by")  # fmt: skip
+class CreditAdmin(RequestAdmin):
+    list_display = (
+        "customer", "increase", "reason", "quarter_index", "shown_state", "requested",
+        "requested_by", "decided_by",
+    )  # fmt: skip
     list_filter = ("state", "commit__customer")
     search_fields = ("commit__customer__key", "reason")
-    related = ("commit__customer",)
     form_class = CreditForm
     add_title = "Ask for a credit"
-    add_note = "Another finance user decides."
-    add_submit = "Ask for it"
-
-    @admin.display(description="Customer", ordering="commit__customer__name")
-    def customer(self, credit: Credit) -> str:
-        return credit.commit.customer.name
 
     @admin.display(description="Amount", ordering="amount")
-    def shown_amount(self, credit: Credit) -> SafeString | str:
+    def increase(self, credit: Credit) -> SafeString | str:
         return formats.money(credit.amount)
 
-    @admin.display(description="Asked (UTC)", ordering="requested_at")
-    def requested(self, credit: Credit) -> str:
-        return formats.instant(credit.requested_at)
+    def ask(self, form: Any, actor: str) -> Credit:
+        return credits.request_credit(
+            commit_id=form.cleaned_data["commit"].pk,
+            request=form.wanted(),
+            actor=actor,
+            now=clock.now(),
+        )
 
-    def get_urls(self) -> list[URLPattern]:
-        return [
-            self.act_path("<uuid:credit_id>/approve/", self.approve, "approve"),
-            self.act_path("<uuid:credit_id>/reject/", self.reject, "reject"),
-            *super().get_urls(),
-        ]
+    def approve(self, pk: UUID, actor: str) -> None:
+        credits.approve_credit(credit_id=pk, actor=actor, now=clock.now())
 
-    def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
-        if not isinstance(form, CreditForm):
-            return None
-        try:
-            made = credits.request_credit(
-                commit_id=form.cleaned_data["commit"].pk,
-                request=form.wanted(),
-                actor=actor_of(request),
-                now=clock.now(),
-            )
-        except BillingError as error:
-            form.add_error(None, refusal(error))
-            return None
-        messages.success(request, "Asked for. Another finance user decides.")
-        return self.back_to(made)
-
-    def approve(self, request: HttpRequest, credit_id: UUID) -> HttpResponse:
-        return self._decide(request, credit_id, credits.approve_credit, "The credit is issued.")
-
-    def reject(self, request: HttpRequest, credit_id: UUID) -> HttpResponse:
-        return self._decide(request, credit_id, credits.reject_credit, "The credit is rejected.")
-
-    def _decide(
-        self, request: HttpRequest, credit_id: UUID, decide: Callable[..., Credit], done: str
-    ) -> HttpResponse:
-        require_controller(request)
-        credit = self.seen(request, str(credit_id))
-        if request.method == "POST":
-            attempt(
-                request,
-                lambda: decide(credit_id=credit.pk, actor=actor_of(request), now=clock.now()),
-                done,
-            )
-        return self.back_to(credit)
+    def reject(self, pk: UUID, actor: str, reason: str) -> None:
+        credits.reject_credit(credit_id=pk, actor=actor, now=clock.now())
 
     def page_of(self, request: HttpRequest, obj: Credit) -> pages.Page:
-        buttons = [
-            pages.Button("Approve", self.url_of("approve", obj.pk)),
-            pages.Button("Reject", self.url_of("reject", obj.pk), tone="danger"),
-        ]
-        waiting = obj.state == RequestState.REQUESTED
         quarter = f"Q{obj.quarter_index}" if obj.quarter_index else "running at approval"
-        commit = pages.link(str(obj.commit_id)[:8], "admin:commits_commit_change", obj.commit_id)
         return pages.Page(
             title=f"Credit of {formats.dollars(obj.amount)}",
             subtitle=obj.commit.customer.name,
             facts=[
-                ("State", pages.state(obj.state)),
-                ("Commit", commit),
                 ("Amount", pages.money(obj.amount)),
                 ("Reason", pages.text(obj.reason)),
                 ("Quarter", pages.text(quarter)),
                 ("Expires", pages.text(formats.instant(obj.expires_at) or "with its quarter")),
                 ("Rolls over", pages.text("yes" if obj.rolls_over else "no")),
-                ("Asked", pages.text(formats.instant(obj.requested_at), small=obj.requested_by)),
-                ("Decided", pages.text(formats.instant(obj.decided_at), small=obj.decided_by)),
+                *self.course_of(obj),
             ],
-            buttons=buttons if waiting and is_controller(request) else [],
+            buttons=self.buttons_for(request, obj),
+        )
+
+
+class OverrideForm(PlainForm):
+    commit = forms.ModelChoiceField(Commit.objects.filter(state=CommitState.ACTIVE))
+    model = forms.CharField(max_length=200, label="Model or GPU sku")
+    mode = forms.ChoiceField(choices=[(mode.value, formats.words(mode.value)) for mode in Mode])
+    meter = forms.ModelChoiceField(Meter.objects.all())
+    price = forms.DecimalField(help_text="Quoted as in the price book; not discounted further.")
+    effective_at = UtcHourField(label="In force from")
+
+
+@admin.register(OverrideRequest)
+class OverrideRequestAdmin(RequestAdmin):
+    list_display = (
+        "customer", "model", "mode", "meter", "shown_price", "shown_state", "requested",
+        "requested_by", "decided_by",
+    )  # fmt: skip
+    list_filter = ("state", "commit__customer")
+    search_fields = ("commit__customer__key", "model")
+    form_class = OverrideForm
+    add_title = "Ask for a fixed price"
+
+    @admin.display(description="Price", ordering="price")
+    def shown_price(self, asked: OverrideRequest) -> str:
+        return formats.exact(asked.price)
+
+    def ask(self, form: Any, actor: str) -> OverrideRequest:
+        given = form.cleaned_data
+        return overrides.request_override(
+            commit_id=given["commit"].pk,
+            override=Override(
+                model=given["model"],
+                mode=given["mode"],
+                meter=given["meter"].key,
+                price=given["price"],
+                effective_at=given["effective_at"],
+            ),
+            actor=actor,
+            now=clock.now(),
+        )
+
+    def approve(self, pk: UUID, actor: str) -> None:
+        overrides.approve_override(request_id=pk, actor=actor, now=clock.now())
+
+    def reject(self, pk: UUID, actor: str, reason: str) -> None:
+        overrides.reject_override(request_id=pk, actor=actor, now=clock.now())
+
+    def page_of(self, request: HttpRequest, obj: OverrideRequest) -> pages.Page:
+        return pages.Page(
+            title=f"Fixed price for {obj.model}",
+            subtitle=obj.commit.customer.name,
+            facts=[
+                ("Price", pages.Cell(formats.exact(obj.price))),
+                ("Mode", pages.text(formats.words(obj.mode))),
+                ("Meter", pages.text(formats.words(obj.meter))),
+                ("In force from", pages.instant(obj.effective_at)),
+                *self.course_of(obj),
+            ],
+            buttons=self.buttons_for(request, obj),
         )

@@ -52,7 +52,8 @@ class CommitForm(PlainForm):
     )
     auto_approve_max_overage = forms.DecimalField(
         required=False,
-        help_text="Closes with at most this overage need no human. Empty: every close does.",
+        label="Close without a human up to this overage",
+        help_text="Dollars. Empty: every close needs a human.",
     )
     rollover_fraction = forms.DecimalField(initial="1", help_text="1: all unused money rolls.")
     rollover_cap = forms.DecimalField(required=False, help_text="Dollars per close. Empty: none.")

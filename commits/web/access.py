@@ -10,9 +10,10 @@ from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
+from django.utils.cache import add_never_cache_headers
 
 from billing.models import Customer, CustomerLogin
 
@@ -25,13 +26,14 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def guarded(view: Callable[P, HttpResponse]) -> Callable[P, HttpResponse]:
-    """Answers of this view carry the content security policy."""
+def guarded(view: Callable[P, HttpResponseBase]) -> Callable[P, HttpResponseBase]:
+    """Answers of this view carry the content security policy, and no cache keeps them."""
 
     @wraps(view)
-    def answer(*args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def answer(*args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         response = view(*args, **kwargs)
         response["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        add_never_cache_headers(response)
         return response
 
     return answer
@@ -39,11 +41,11 @@ def guarded(view: Callable[P, HttpResponse]) -> Callable[P, HttpResponse]:
 
 def customer_page(
     view: Callable[Concatenate[HttpRequest, Customer, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """A page for logged-in users of a customer. Staff without one go to the admin."""
 
     @wraps(view)
-    def page(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def page(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         login = CustomerLogin.objects.filter(user=request.user.pk).select_related("customer")
         found = login.first()
         if found is not None:
@@ -52,7 +54,7 @@ def customer_page(
             return HttpResponseRedirect(reverse("admin:index"))
         return render(request, "web/no_customer.html", status=403)
 
-    return guarded(never_cache(login_required(page)))
+    return guarded(login_required(page))
 
 
 def actor_of(request: HttpRequest, customer: Customer) -> str:

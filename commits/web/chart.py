@@ -7,7 +7,7 @@ less what has been used up to each day's end; below zero it is overage.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from billing.domain.money import ZERO
 from billing.templatetags import ledger_formats as formats
@@ -167,13 +167,13 @@ def _u(value: Decimal) -> str:
 
 def _step(span: Decimal) -> Decimal:
     """A round distance between the lines of the grid, for about four of them."""
-    rough = span / 4
+    rough = span / 5
     power = Decimal(1).scaleb(rough.adjusted())
     return next(nice * power for nice in _NICE if nice * power >= rough)
 
 
 def _ceiling(value: Decimal, step: Decimal) -> Decimal:
-    return -(-value // step) * step
+    return (value / step).to_integral_value(ROUND_CEILING) * step
 
 
 def _top(granted: Decimal, step: Decimal) -> Decimal:
@@ -202,7 +202,7 @@ def _x_ticks(scale: _Scale) -> Iterator[Tick]:
 
 
 def _describe(balance: Balance, points: list[tuple[datetime, Decimal]]) -> str:
-    left = points[-1][1]
+    at, left = points[-1]
     now = (
         f"{formats.dollars(-left)} of overage at the committed rate"
         if left < 0
@@ -211,7 +211,7 @@ def _describe(balance: Balance, points: list[tuple[datetime, Decimal]]) -> str:
     return (
         f"{formats.dollars(balance.granted)} granted for the quarter from "
         f"{formats.instant(balance.quarter.starts_at)} to "
-        f"{formats.instant(balance.quarter.ends_at)}. As of {formats.instant(points[-1][0])}: {now}. "
+        f"{formats.instant(balance.quarter.ends_at)}. As of {formats.instant(at)}: {now}. "
         "The dashed line is an even pace to zero at the quarter's end; the dotted line goes on "
         f"at the pace of the last {PACE_DAYS} days. Below zero is overage."
     )

@@ -5,7 +5,7 @@ Reads only, through services; nothing here decides anything about money.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -67,13 +67,17 @@ def estimates(*, commit: Commit, now: datetime) -> list[Estimate]:
     begun = Quarter.objects.filter(commit=commit, starts_at__lte=now).exclude(
         state=QuarterState.POSTED
     )
-    found = []
+    found: list[Estimate] = []
+    billed: set[str] = set()
     for index in begun.order_by("index").values_list("index", flat=True):
         try:
             quarter, plan, _, _ = closes.preview_close(commit_id=commit.pk, index=index)
         except BillingError:  # Posted between the two reads.
             continue
-        found.append(_estimate(commit, quarter, plan, now))
+        # Each plan bills what no invoice has billed, so a grant may stand in two of them.
+        lines = [line for line in plan.lines if not line.ref or line.ref not in billed]
+        billed |= {line.ref for line in lines}
+        found.append(_estimate(commit, quarter, replace(plan, lines=tuple(lines)), now))
     return found
 
 
@@ -124,7 +128,7 @@ def affordable(balance: Balance) -> list[Affordable]:
             customer_id=balance.customer.pk, occurred_at=at, model=model, mode=mode, meter=meter
         ).rate
         if rate:
-            left = int(balance.available // rate)
+            left = int((balance.available or Decimal(1)) // rate)
             rows.append(Affordable(model, mode, meter, rate, left))
     return sorted(rows, key=lambda row: (top.index((row.model, row.mode)), row.meter))
 

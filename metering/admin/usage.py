@@ -22,7 +22,7 @@ class UnratedUsageAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Occurred (UTC)", ordering="occurred_at")
     def occurred(self, row: UnratedUsage) -> str:
-        return formats.instant(row.occurred_at)
+        return formats.stamp(row.occurred_at)
 
     @admin.display(description="Quantity", ordering="quantity")
     def amount(self, row: UnratedUsage) -> SafeString | str:
@@ -34,7 +34,7 @@ class UnratedUsageAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Recorded (UTC)", ordering="recorded_at")
     def recorded(self, row: UnratedUsage) -> str:
-        return formats.instant(row.recorded_at)
+        return formats.stamp(row.recorded_at)
 
     @admin.display(description="Now", ordering="resolved_at")
     def outcome(self, row: UnratedUsage) -> str:

@@ -1,0 +1,107 @@
+"""The price book and the meters: added through the service, never edited."""
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from billing.admin.access import actor_of, refusal, user_of
+from billing.admin.base import RecordAdmin
+from billing.admin.forms import PlainForm, UtcHourField
+from billing.domain.errors import BillingError
+from billing.services import clock
+from billing.templatetags import ledger_formats as formats
+from metering.domain.meters import Mode
+from metering.models import Meter, Price
+from metering.services import price_book
+
+
+class PriceForm(PlainForm):
+    model = forms.CharField(max_length=200, label="Model or GPU sku")
+    mode = forms.ChoiceField(choices=[(mode.value, formats.words(mode.value)) for mode in Mode])
+    meter = forms.ModelChoiceField(Meter.objects.all())
+    price = forms.DecimalField(
+        help_text="Dollars per million tokens, per GPU-hour, or per unit of the meter."
+    )
+    effective_at = UtcHourField(label="In force from")
+
+
+@admin.register(Price)
+class PriceAdmin(RecordAdmin):
+    list_display = ("model", "mode", "meter", "shown_price", "per", "from_instant", "created_by")
+    list_filter = ("mode", "meter", "effective_at")
+    search_fields = ("model",)
+    related = ("meter",)
+    list_display_links = None
+    form_class = PriceForm
+    add_title = "New list price"
+    add_note = (
+        "A list price before any discount. It replaces the one before from its instant on; a price "
+        "that would change an amount already rated is refused."
+    )
+
+    @admin.display(description="List price", ordering="price")
+    def shown_price(self, price: Price) -> SafeString:
+        return format_html(
+            '<span class="money" title="{}">{}</span>', price.price, formats.exact(price.price)
+        )
+
+    @admin.display(description="Per")
+    def per(self, price: Price) -> str:
+        unit = price.meter.unit.replace("_", " ")
+        units = price.meter.units_per_price
+        return unit if units == 1 else f"{units:,} {unit}s"
+
+    @admin.display(description="In force from (UTC)", ordering="effective_at")
+    def from_instant(self, price: Price) -> str:
+        return formats.stamp(price.effective_at)
+
+    def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
+        given = form.cleaned_data
+        try:
+            price_book.add_price(
+                model=given["model"],
+                mode=given["mode"],
+                meter=given["meter"].key,
+                price=given["price"],
+                effective_at=given["effective_at"],
+                actor=user_of(request),
+                actor_name=actor_of(request),
+                now=clock.now(),
+            )
+        except BillingError as error:
+            form.add_error(None, refusal(error))
+            return None
+        messages.success(request, f"The price of {given['model']} is in the book.")
+        return self.back_to_list()
+
+
+class MeterForm(PlainForm):
+    key = forms.CharField(max_length=64, help_text="Lower case, such as images.")
+    unit = forms.CharField(max_length=32, help_text="One of it: image, second, request.")
+
+
+@admin.register(Meter)
+class MeterAdmin(RecordAdmin):
+    list_display = ("key", "unit", "units_per_price")
+    list_display_links = None
+    form_class = MeterForm
+    add_title = "New meter"
+    add_note = "Priced per single unit. Usage may carry it from now on."
+
+    def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
+        given = form.cleaned_data
+        try:
+            price_book.add_meter(
+                key=given["key"],
+                unit=given["unit"],
+                actor=user_of(request),
+                actor_name=actor_of(request),
+                now=clock.now(),
+            )
+        except BillingError as error:
+            form.add_error(None, refusal(error))
+            return None
+        messages.success(request, f"The meter {given['key']} is defined.")
+        return self.back_to_list()

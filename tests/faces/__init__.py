@@ -1,0 +1,1 @@
+"""The faces: finance's admin and the customers' pages, over books made through the services."""
