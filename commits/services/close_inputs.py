@@ -80,7 +80,7 @@ def usage_groups(quarter: Quarter) -> tuple[UsageGroup, ...]:
 
 def groups_as_json(groups: tuple[UsageGroup, ...]) -> list[list[str]]:
     """Usage groups as a quarter remembers them once they have been billed."""
-    return [[g.model, g.mode, g.meter, str(g.rate), str(g.quantity)] for g in groups]
+    return [[g.model, g.mode, g.meter, plain(g.rate), str(g.quantity)] for g in groups]
 
 
 def _late_groups(state: ChainState, quarter: Quarter) -> dict[int, tuple[UsageGroup, ...]]:
@@ -96,7 +96,7 @@ def _late_groups(state: ChainState, quarter: Quarter) -> dict[int, tuple[UsageGr
                 g.mode,
                 g.meter,
                 g.rate,
-                g.quantity - known.get((g.model, g.mode, g.meter, str(g.rate)), 0),
+                g.quantity - known.get((g.model, g.mode, g.meter, plain(g.rate)), 0),
             )
             for g in usage_groups(before)
         ]
