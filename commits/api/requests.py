@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -10,6 +12,7 @@ from billing.api.idempotency import idempotent
 from billing.api.permissions import IsFinanceOrCustomer
 from billing.domain.money import plain
 from billing.services import clock
+from commits.api import schemas as out
 from commits.api import serializers as body
 from commits.api.views import CommitsApi, actor, push_soon, readable_commit
 from commits.domain.periods import next_hour
@@ -21,6 +24,12 @@ from metering.services.rate_cards import Override
 class TrueUpsView(CommitsApi):
     permission_classes = (IsFinanceOrCustomer,)
 
+    @extend_schema(
+        operation_id="true_ups_create",
+        request=body.TrueUpSerializer,
+        parameters=[OpenApiParameter("preview", OpenApiTypes.BOOL)],
+        responses={200: out.TrueUpPreviewOut, 201: out.TrueUpOut},
+    )
     @idempotent
     def post(self, request: Request, commit_id: UUID) -> Response:
         readable_commit(request, commit_id)
@@ -34,6 +43,7 @@ class TrueUpsView(CommitsApi):
         )
         return Response(body.true_up_body(true_up), status=201)
 
+    @extend_schema(operation_id="true_ups_list", responses=out.TrueUpsOut)
     def get(self, request: Request, commit_id: UUID) -> Response:
         commit = readable_commit(request, commit_id)
         found = TrueUp.objects.filter(commit=commit)
@@ -65,6 +75,7 @@ def preview_body(preview: previews.TrueUpPreview) -> dict[str, Any]:
 
 
 class ApproveTrueUpView(CommitsApi):
+    @extend_schema(operation_id="true_up_approve", request=None, responses=out.TrueUpOut)
     def post(self, request: Request, true_up_id: UUID) -> Response:
         true_up = true_ups.approve_true_up(
             true_up_id=true_up_id, actor=actor(request), now=clock.now()
@@ -74,6 +85,9 @@ class ApproveTrueUpView(CommitsApi):
 
 
 class RejectTrueUpView(CommitsApi):
+    @extend_schema(
+        operation_id="true_up_reject", request=body.RejectionSerializer, responses=out.TrueUpOut
+    )
     def post(self, request: Request, true_up_id: UUID) -> Response:
         given = body.parse(body.RejectionSerializer, request.data or {})
         true_up = true_ups.reject_true_up(
@@ -86,6 +100,9 @@ class RejectTrueUpView(CommitsApi):
 
 
 class CreditsView(CommitsApi):
+    @extend_schema(
+        operation_id="credits_create", request=body.CreditSerializer, responses={201: out.CreditOut}
+    )
     @idempotent
     def post(self, request: Request, commit_id: UUID) -> Response:
         given = body.parse(body.CreditSerializer, request.data)
@@ -97,24 +114,32 @@ class CreditsView(CommitsApi):
         )
         return Response(body.credit_body(credit), status=201)
 
+    @extend_schema(operation_id="credits_list", responses=out.CreditsOut)
     def get(self, request: Request, commit_id: UUID) -> Response:
         found = Credit.objects.filter(commit=readable_commit(request, commit_id))
         return Response({"results": [body.credit_body(c) for c in found], "next": None})
 
 
 class ApproveCreditView(CommitsApi):
+    @extend_schema(operation_id="credit_approve", request=None, responses=out.CreditOut)
     def post(self, request: Request, credit_id: UUID) -> Response:
         credit = credits.approve_credit(credit_id=credit_id, actor=actor(request), now=clock.now())
         return Response(body.credit_body(credit))
 
 
 class RejectCreditView(CommitsApi):
+    @extend_schema(operation_id="credit_reject", request=None, responses=out.CreditOut)
     def post(self, request: Request, credit_id: UUID) -> Response:
         credit = credits.reject_credit(credit_id=credit_id, actor=actor(request), now=clock.now())
         return Response(body.credit_body(credit))
 
 
 class OverridesView(CommitsApi):
+    @extend_schema(
+        operation_id="overrides_create",
+        request=body.OverrideSerializer,
+        responses={201: out.OverrideOut},
+    )
     @idempotent
     def post(self, request: Request, commit_id: UUID) -> Response:
         given = body.parse(body.OverrideSerializer, request.data)
@@ -133,12 +158,14 @@ class OverridesView(CommitsApi):
         )
         return Response(body.override_body(asked), status=201)
 
+    @extend_schema(operation_id="overrides_list", responses=out.OverridesOut)
     def get(self, request: Request, commit_id: UUID) -> Response:
         found = OverrideRequest.objects.filter(commit=readable_commit(request, commit_id))
         return Response({"results": [body.override_body(o) for o in found], "next": None})
 
 
 class ApproveOverrideView(CommitsApi):
+    @extend_schema(operation_id="override_approve", request=None, responses=out.OverrideOut)
     def post(self, request: Request, override_id: UUID) -> Response:
         approved = overrides.approve_override(
             request_id=override_id, actor=actor(request), now=clock.now()
@@ -147,6 +174,7 @@ class ApproveOverrideView(CommitsApi):
 
 
 class RejectOverrideView(CommitsApi):
+    @extend_schema(operation_id="override_reject", request=None, responses=out.OverrideOut)
     def post(self, request: Request, override_id: UUID) -> Response:
         rejected = overrides.reject_override(
             request_id=override_id, actor=actor(request), now=clock.now()

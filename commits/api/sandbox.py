@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing.domain.errors import NotFound
 from billing.services import clock
+from commits.api.schemas import ClockOut
 from commits.api.serializers import ClockSerializer, instant, parse
 from commits.api.views import CommitsApi
 from commits.services import daily
@@ -22,9 +24,11 @@ class SandboxClockView(CommitsApi):
         if not settings.SANDBOX:
             raise NotFound("not_found", "there is no sandbox here")
 
+    @extend_schema(operation_id="sandbox_clock", responses=ClockOut)
     def get(self, request: Request) -> Response:
         return Response({"now": instant(clock.now())})
 
+    @extend_schema(operation_id="sandbox_clock_set", request=ClockSerializer, responses=ClockOut)
     def post(self, request: Request) -> Response:
         given = parse(ClockSerializer, request.data)
         daily.jump(to=given["now"].astimezone(UTC), real_now=datetime.now(UTC))

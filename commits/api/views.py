@@ -3,6 +3,9 @@
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,6 +18,7 @@ from billing.domain.errors import InvalidInput, NotFound
 from billing.models import ApiKeyKind, Customer
 from billing.services import clock
 from billing.tasks import push_due_invoices
+from commits.api import schemas as out
 from commits.api import serializers as body
 from commits.models import Commit
 from commits.services import balances, closes, signing
@@ -23,7 +27,8 @@ from commits.services.close_inputs import plan_as_json
 
 def push_soon() -> None:
     """Tell the worker that there may be an invoice to send; the beat would find it anyway."""
-    push_due_invoices.delay()
+    # Robust: with the broker down the work is done and stands, and the sweeper finds it.
+    transaction.on_commit(push_due_invoices.delay, robust=True)
 
 
 def actor(request: Request) -> str:
@@ -51,6 +56,9 @@ def readable_commit(request: Request, commit_id: UUID) -> Commit:
 class CommitsView(CommitsApi):
     pagination_class = ordered_by("-created_at", "id")
 
+    @extend_schema(
+        operation_id="commits_create", request=body.CommitSerializer, responses={201: out.CommitOut}
+    )
     @idempotent
     def post(self, request: Request) -> Response:
         given = body.parse(body.CommitSerializer, request.data)
@@ -59,6 +67,7 @@ class CommitsView(CommitsApi):
         commit = signing.create_commit(terms=terms, actor=actor(request), now=clock.now())
         return Response(body.commit_body(commit), status=201)
 
+    @extend_schema(operation_id="commits_list", responses=out.CommitOut(many=True))
     def get(self, request: Request) -> Response:
         found = Commit.objects.select_related("customer")
         if key := request.query_params.get("customer"):
@@ -69,11 +78,13 @@ class CommitsView(CommitsApi):
 class CommitView(CommitsApi):
     permission_classes = (IsFinanceOrCustomer,)
 
+    @extend_schema(operation_id="commits_retrieve", responses=out.CommitOut)
     def get(self, request: Request, commit_id: UUID) -> Response:
         return Response(body.commit_body(readable_commit(request, commit_id)))
 
 
 class ActivateView(CommitsApi):
+    @extend_schema(operation_id="commits_activate", request=None, responses=out.CommitOut)
     def post(self, request: Request, commit_id: UUID) -> Response:
         commit = signing.activate_commit(commit_id=commit_id, actor=actor(request), now=clock.now())
         push_soon()
@@ -83,12 +94,14 @@ class ActivateView(CommitsApi):
 class QuartersView(CommitsApi):
     permission_classes = (IsFinanceOrCustomer,)
 
+    @extend_schema(operation_id="commit_quarters", responses=out.QuartersOut)
     def get(self, request: Request, commit_id: UUID) -> Response:
         views = balances.read_quarters(commit=readable_commit(request, commit_id))
         return Response({"results": [body.quarter_body(view) for view in views], "next": None})
 
 
 class PlanView(CommitsApi):
+    @extend_schema(operation_id="close_plan", responses=out.PlanOut)
     def get(self, request: Request, commit_id: UUID, index: int) -> Response:
         quarter, plan, digest, reasons = closes.preview_close(commit_id=commit_id, index=index)
         return Response(
@@ -104,6 +117,9 @@ class PlanView(CommitsApi):
 
 
 class ApproveCloseView(CommitsApi):
+    @extend_schema(
+        operation_id="close_approve", request=body.ApprovalSerializer, responses=out.CloseRowOut
+    )
     def post(self, request: Request, commit_id: UUID, index: int) -> Response:
         given = body.parse(body.ApprovalSerializer, request.data or {})
         now = clock.now()
@@ -121,6 +137,9 @@ class ApproveCloseView(CommitsApi):
 
 
 class ClosesView(CommitsApi):
+    @extend_schema(
+        operation_id="closes_run", request=body.ClosesSerializer, responses=out.CloseRowsOut
+    )
     def post(self, request: Request) -> Response:
         given = body.parse(body.ClosesSerializer, request.data)
         rows = closes.run_closes(
@@ -143,6 +162,11 @@ class ClosesView(CommitsApi):
 class BalanceView(CommitsApi):
     permission_classes = (IsFinanceOrCustomer,)
 
+    @extend_schema(
+        operation_id="customer_balance",
+        parameters=[OpenApiParameter("commit", OpenApiTypes.UUID)],
+        responses=out.BalanceOut,
+    )
     def get(self, request: Request, key: str) -> Response:
         customer = readable_customer(request, key)
         asked = request.query_params.get("commit")
