@@ -72,7 +72,7 @@ class CustomerAdmin(RecordAdmin):
         logins = CustomerLogin.objects.filter(customer=obj).select_related("user")
         return pages.Page(
             title=obj.name,
-            subtitle=obj.key,
+            subtitle="Customer",
             facts=[
                 ("Key", pages.code(obj.key)),
                 ("Billing email", pages.text(obj.email)),

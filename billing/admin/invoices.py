@@ -2,17 +2,19 @@
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import URLPattern
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from billing.admin import pages
 from billing.admin.base import ReadOnlyAdmin
+from billing.admin.invoice_acts import InvoiceActs
 from billing.models import Invoice, StripeEvent
 from billing.templatetags import ledger_formats as formats
 
 
 @admin.register(Invoice)
-class InvoiceAdmin(ReadOnlyAdmin):
+class InvoiceAdmin(InvoiceActs):
     list_display = (
         "__str__", "customer", "occasion_words", "shown_state", "total", "issued", "push",
         "stripe_link",
@@ -54,6 +56,9 @@ class InvoiceAdmin(ReadOnlyAdmin):
             invoice.stripe_id or "open",
         )
 
+    def get_urls(self) -> list[URLPattern]:
+        return [*self.act_urls(), *super().get_urls()]
+
     def page_of(self, request: HttpRequest, obj: Invoice) -> pages.Page:
         lines = list(obj.lines.all())
         rows = [
@@ -79,6 +84,7 @@ class InvoiceAdmin(ReadOnlyAdmin):
                 *([f"The last try to push it failed: {obj.push_error}"] if obj.push_error else []),
             ],
             facts=self._facts(obj),
+            buttons=self.buttons_for(request, obj),
             tables=[
                 pages.Table(
                     "Lines",

@@ -73,6 +73,15 @@ def short(value: Decimal) -> str:
     return exact(round_half_away(value, _MICRO))
 
 
+def per_words(meter: str, unit: str, units: int) -> str:
+    """What a price of the book is quoted per."""
+    known = _QUOTED.get(meter)
+    if known and known[0] == units:
+        return known[1]
+    word = unit.replace("_", " ")
+    return word if units == 1 else f"{units:,} {word}s"
+
+
 @register.filter
 def rate(value: Decimal | None, meter: str = "") -> SafeString | str:
     """A rate as it is quoted (per million tokens, per GPU-hour); exact per unit in the title."""
@@ -91,7 +100,7 @@ def rate(value: Decimal | None, meter: str = "") -> SafeString | str:
 @register.filter
 def bought(units: int, meter: str) -> SafeString | str:
     """How much a balance buys, in what people count: tokens, GPU-hours, or the meter's unit."""
-    if meter == "gpu_seconds":
+    if meter == "gpu_seconds" and units >= 3_600:
         return format_html('{} <span class="per">GPU-hours</span>', quantity(units // 3_600))
     return format_html('{} <span class="per">{}</span>', quantity(units), meter.split("_")[-1])
 

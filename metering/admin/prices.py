@@ -49,9 +49,8 @@ class PriceAdmin(RecordAdmin):
 
     @admin.display(description="Per")
     def per(self, price: Price) -> str:
-        unit = price.meter.unit.replace("_", " ")
-        units = price.meter.units_per_price
-        return unit if units == 1 else f"{units:,} {unit}s"
+        meter = price.meter
+        return formats.per_words(meter.key, meter.unit, meter.units_per_price)
 
     @admin.display(description="In force from (UTC)", ordering="effective_at")
     def from_instant(self, price: Price) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
-from billing.models import AccountingPeriod, ApiKey, Customer, CustomerLogin
+from billing.models import AccountingPeriod, ApiKey, Customer, CustomerLogin, Invoice
 from billing.services import api_keys
 from commits.models import Close, Commit, Credit, OverrideRequest, Quarter, TrueUp
 from metering.models import Meter, Price
@@ -195,3 +195,19 @@ def test_a_month_is_locked_and_a_login_made(cast: Cast, log_in: LogIn) -> None:
     given = {"username": "new-at-acme", "customer": cast.acme.pk, "password": PASSWORD}
     ada.post("/admin/billing/customerlogin/add/", given)
     assert CustomerLogin.objects.get(user__username="new-at-acme").customer == cast.acme
+
+
+def test_an_invoice_is_voided_and_reissued(pushed: Cast, log_in: LogIn) -> None:
+    ada = log_in("ada")
+    invoice = Invoice.objects.get(customer=pushed.dune)
+    page = f"/admin/billing/invoice/{invoice.pk}/"
+    early = ada.post(f"{page}reissue/", follow=True).content.decode()
+    assert "Only a voided invoice is reissued" in early
+    assert ada.get(f"{page}void/").status_code == 302
+    invoice.refresh_from_db()
+    assert invoice.state == "finalized", "a GET voids nothing"
+    ada.post(f"{page}void/", {"reason": "wrong address"})
+    invoice.refresh_from_db()
+    assert invoice.state == "void"
+    ada.post(f"{page}reissue/")
+    assert Invoice.objects.filter(customer=pushed.dune).count() == 2
