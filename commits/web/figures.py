@@ -6,7 +6,7 @@ Reads only, through services; nothing here decides anything about money.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from billing.domain.errors import BillingError
@@ -16,7 +16,7 @@ from commits.domain.close import ClosePlan
 from commits.models import Commit, Quarter, QuarterState
 from commits.services import closes, invoicing
 from commits.services.balances import Balance
-from metering.services import rating, totals
+from metering.services import rating, totals, usage_reports
 
 MODELS_SHOWN = 4
 HOUR = timedelta(hours=1)
@@ -104,11 +104,33 @@ def _estimate(commit: Commit, quarter: Quarter, plan: ClosePlan, now: datetime) 
     )
 
 
+def _in(quarter: Quarter, now: datetime) -> datetime:
+    """Now, or the nearest hour of the quarter."""
+    return min(max(now, quarter.starts_at), quarter.ends_at - HOUR)
+
+
+def rate_instant(quarter: Quarter, now: datetime) -> str:
+    """The instant that rates of a quarter's page are explained for, as an address carries it."""
+    return f"{_in(quarter, now).astimezone(UTC):%Y-%m-%dT%H:%M}"
+
+
 def usage_groups(quarter: Quarter) -> list[totals.GroupTotal]:
     """The quarter's rated usage by model, mode, meter and rate, the dearest first."""
     found = totals.period_totals(period_ids=[quarter.usage_period_id])
     groups = found.get(quarter.usage_period_id, [])
     return sorted(groups, key=lambda group: (-group.amount, group))
+
+
+def by_project(quarter: Quarter, customer: Customer) -> list[usage_reports.UsageRow]:
+    """Spend of a quarter by project, the dearest first; nothing where no project was named."""
+    rows = usage_reports.usage_rows(
+        customer_id=customer.pk,
+        start=quarter.starts_at,
+        end=quarter.ends_at,
+        group_by=["project"],
+    )
+    named = any(row.project for row in rows)
+    return sorted(rows, key=lambda row: -row.amount) if named else []
 
 
 def affordable(balance: Balance) -> list[Affordable]:
@@ -118,7 +140,7 @@ def affordable(balance: Balance) -> list[Affordable]:
     for group in groups:
         spent[(group.model, group.mode)] += group.amount
     top = sorted(spent, key=lambda kind: (-spent[kind], kind))[:MODELS_SHOWN]
-    at = min(max(balance.as_of, balance.quarter.starts_at), balance.quarter.ends_at - HOUR)
+    at = _in(balance.quarter, balance.as_of)
     meters = sorted({(group.model, group.mode, group.meter) for group in groups})
     rows = []
     for model, mode, meter in meters:

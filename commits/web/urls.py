@@ -10,6 +10,7 @@ app_name = "web"
 urlpatterns = [
     path("", views.overview, name="overview"),
     path("usage/", views.usage, name="usage"),
+    path("rate/", views.explained, name="rate"),
     path("quarters/", views.quarters, name="quarters"),
     path("invoices/", views.invoices, name="invoices"),
     path("invoices/<uuid:invoice_id>/", views.invoice, name="invoice"),

@@ -1,5 +1,6 @@
 """The customer's pages: read from services, written by templates. Nothing here changes anything."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -7,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from billing.domain.errors import NotFound
+from billing.domain.errors import BillingError, NotFound
 from billing.domain.money import ZERO
 from billing.models import Customer, Invoice, InvoiceState
 from billing.services import clock
@@ -15,7 +16,7 @@ from commits.models import Quarter
 from commits.services import balances
 from commits.web import chart, figures
 from commits.web.access import customer_page
-from metering.services import totals
+from metering.services import rating, totals, usage_reports
 
 
 @customer_page
@@ -34,6 +35,7 @@ def overview(request: HttpRequest, customer: Customer) -> HttpResponse:
     estimates = figures.estimates(commit=balance.commit, now=now)
     context |= {
         "balance": balance,
+        "rate_at": figures.rate_instant(balance.quarter, now),
         "chart": chart.burn_down(balance, days),
         "affordable": figures.affordable(balance),
         "estimates": estimates,
@@ -67,6 +69,11 @@ def usage(request: HttpRequest, customer: Customer) -> HttpResponse:
     days = totals.day_amounts(period_ids=[period]).get(period, {})
     peak = max(days.values(), default=ZERO)
     context |= {
+        "projects": figures.by_project(quarter, customer),
+        "idle": usage_reports.idle_hardware(
+            customer_id=customer.pk, start=quarter.starts_at, end=quarter.ends_at
+        ),
+        "rate_at": figures.rate_instant(quarter, now),
         "quarter": quarter,
         "quarters": begun,
         "groups": groups,
@@ -75,6 +82,24 @@ def usage(request: HttpRequest, customer: Customer) -> HttpResponse:
         "unrated": totals.open_unrated_counts(period_ids=[period]).get(period, 0),
     }
     return render(request, "web/usage.html", context)
+
+
+@customer_page
+@require_safe
+def explained(request: HttpRequest, customer: Customer) -> HttpResponse:
+    """How a committed rate came about: list price, mode, protection, discount or fixed price."""
+    now = clock.now()
+    asked = {key: request.GET.get(key, "")[:200] for key in ("model", "mode", "meter")}
+    try:
+        at = datetime.fromisoformat(request.GET.get("at", "")).replace(tzinfo=UTC)
+    except ValueError:
+        at = now
+    try:
+        rate = rating.explain_rate(customer_id=customer.pk, occurred_at=at, **asked)
+    except BillingError as error:
+        raise Http404(error.detail) from error
+    context = {"customer": customer, "now": now, "here": "usage", "rate": rate}
+    return render(request, "web/rate.html", context)
 
 
 @customer_page

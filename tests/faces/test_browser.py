@@ -91,6 +91,8 @@ def test_a_customer_looks_at_everything(
     assert "$11,681.54" in page.inner_text(".figures")
     for path in ("usage", "quarters", "invoices", "true-ups", "password"):
         acme.see(f"/{path}/", f"c-{path}")
+    acme.see("/usage/", "c-usage").click("text=$0.704 / 1M tokens >> nth=0")
+    assert "how its rate comes about" in acme.shoot("c-rate").inner_text("main")
     invoice = Invoice.objects.filter(customer=pushed.acme).latest("created_at")
     acme.see(f"/invoices/{invoice.pk}/", "c-invoice")
     acme.see("/nowhere/", "c-404")

@@ -47,6 +47,17 @@ def test_anothers_quarter_and_invoice_are_not_found(pushed: Cast, log_in: LogIn)
         assert "Acme" not in body and "Bolt" not in body
 
 
+def test_a_rate_is_explained_from_its_list_price(cast: Cast, log_in: LogIn) -> None:
+    asked = {"model": "llama-3.3-70b", "mode": "batch", "meter": "input_tokens"}
+    acme = log_in("acme-user")
+    body = acme.get("/rate/", {**asked, "at": "2026-05-20T09:30"}).content.decode()
+    for words in ("$0.44", "times 0.5", "Price protection", "20 %", "$0.000000352"):
+        assert words in body
+    for wrong in ({"model": "nothing"}, {"at": "2020-01-01T00:00"}, {"meter": "\0"}):
+        assert acme.get("/rate/", {**asked, **wrong}).status_code == 404
+    assert acme.get("/rate/", {**asked, "at": "nonsense"}).status_code == 200
+
+
 def test_a_draft_invoice_is_not_shown(cast: Cast, log_in: LogIn) -> None:
     draft = Invoice.objects.filter(customer=cast.acme, state=InvoiceState.DRAFT).first()
     assert draft is not None

@@ -25,6 +25,7 @@ from tests.commits.world import at, make_customer, send, signed
 
 PASSWORD = "correct-horse-battery"
 NOW = at("2026-05-20T09:30")
+PROJECTS = ("search", "assistant")
 LISTED = [
     ("llama-3.3-70b", "serverless", "input_tokens", "0.88"),
     ("llama-3.3-70b", "serverless", "cached_input_tokens", "0.44"),
@@ -125,7 +126,9 @@ def _event(
     return {
         "specversion": "1.0", "id": name, "source": "gateway", "subject": customer.key,
         "time": when.isoformat(), "type": "inference.tokens",
-        "data": {"model": model, "mode": "serverless", **tokens},
+        "data": {
+            "model": model, "mode": "serverless", "project": PROJECTS[len(model) % 2], **tokens,
+        },
     }  # fmt: skip
 
 
