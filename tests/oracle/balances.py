@@ -62,7 +62,9 @@ def _view(facts: Facts, chain: Chain, usage: Usage, quarter: Quarter, at: dateti
         (one.drawn.grant, ZERO if quarter.posted else one.drawn.left) for one in quarter.settled
     ]
     customer = chain.commits[0].customer
-    waiting = [one for one in usage.unrated if one.event[0] == customer and one.reason != "waived"]
+    waiting = {
+        one.event for one in usage.unrated if one.event[0] == customer and one.reason != "waived"
+    }
     return Balance(
         commit=quarter.slot.commit.key,
         index=quarter.slot.index,

@@ -5,7 +5,7 @@ from fractions import Fraction
 from .facts import Chain, Facts, GroupKey, Unbilled
 from .fold import Quarter, posted_overage
 from .invoices import STRIPE_MINIMUM_CENTS, Invoice, Line
-from .money import ZERO, cents_of, round_half_away, split_cents
+from .money import CENT, ZERO, cents_of, round_half_away, split_cents
 from .quarters import SlotKey
 from .rating import Usage
 
@@ -27,14 +27,14 @@ def standing_overage(facts: Facts, chain: Chain, quarters: list[Quarter]) -> Fra
     return posted_overage(quarters) + given_back(facts, chain)
 
 
-def to_give_back(facts: Facts, chain: Chain, quarters: list[Quarter]) -> Fraction:
-    """Overage already invoiced that the chain takes back, exact.
+def to_give_back(chain: Chain, standing: Fraction) -> Fraction:
+    """Overage already invoiced that the chain takes back: by how much it fell, exactly.
 
-    Late overage that waits for its invoice is reduced first; what rounding left when it was
-    last billed stays where it is.
+    What had not been billed yet and could still be, in whole cents, is simply billed no more; what
+    rounding left stays where it is.
     """
-    standing = standing_overage(facts, chain, quarters)
-    return max(ZERO, chain.invoiced_overage - standing)
+    billable = max(0, cents_of(chain.standing_overage - chain.billed_cents * CENT)) * CENT
+    return max(ZERO, chain.standing_overage - standing - billable)
 
 
 def posted_groups(quarters: list[Quarter], usage: Usage) -> Groups:
@@ -61,11 +61,9 @@ def overage_items(quarter: Quarter, usage: Usage) -> list[Unbilled]:
 
 
 def late_items(
-    chain: Chain, groups: Groups, amount: Fraction, closing: SlotKey | None
+    chain: Chain, groups: Groups, amount: Fraction, closing: SlotKey | None, fallback: SlotKey
 ) -> list[Unbilled]:
     """Overage that late usage added to posted quarters, shared over the late usage."""
-    if amount <= 0:
-        return []
     late = []
     for key, (now, quantity) in groups.items():
         before, counted = chain.settled_groups.get(key, (ZERO, 0))
@@ -73,12 +71,38 @@ def late_items(
             late.append((key, now - before, quantity - counted))
     whole = sum((added for _, added, _ in late), ZERO)
     if not whole:
-        return [Unbilled("late_usage", (chain.commits[0].key, 1), NO_GROUP, amount, ZERO)]
+        return [Unbilled("late_usage", fallback, NO_GROUP, amount, ZERO)]
     part = amount / whole
     return [
         Unbilled("late_usage", slot, group, added * part, quantity * part)
         for (slot, group), added, quantity in late
     ]
+
+
+def earlier_items(
+    chain: Chain,
+    groups: Groups,
+    standing: Fraction,
+    quarters: list[Quarter],
+    closing: Quarter | None,
+) -> list[Unbilled]:
+    """What earlier quarters still owe: overage of their own closes, then late usage.
+
+    Overage that the chain took back comes off what is carried. What rounding left is no item.
+    """
+    items = []
+    late = standing - (closing.overage if closing else ZERO)
+    late -= sum(chain.closed_overage.values(), ZERO) + chain.late_billed_cents * CENT
+    before = [one.slot.key for one in quarters if one.slot.key in chain.closed_overage]
+    for key in before:
+        owed = chain.closed_overage[key] - chain.own_billed_cents.get(key, 0) * CENT
+        taken = min(max(ZERO, owed), max(ZERO, -late))
+        late += taken
+        if owed - taken >= CENT:
+            items.append(Unbilled("overage", key, NO_GROUP, owed - taken, ZERO))
+    if late >= CENT:
+        items += late_items(chain, groups, late, closing.slot.key if closing else None, before[-1])
+    return items
 
 
 def usage_lines(chain: Chain, items: list[Unbilled], cents: int) -> list[Line]:
@@ -104,23 +128,20 @@ def usage_lines(chain: Chain, items: list[Unbilled], cents: int) -> list[Line]:
 
 def bill_usage(
     facts: Facts, chain: Chain, usage: Usage, quarters: list[Quarter], closing: Quarter | None
-) -> tuple[list[Line], list[Unbilled]]:
-    """The usage lines of an invoice, and the items they bill.
+) -> list[Line]:
+    """The usage lines of an invoice.
 
     Cents to bill = round(exact overage of posted quarters + given back) - cents billed.
     """
     standing = standing_overage(facts, chain, quarters)
     cents = cents_of(standing) - chain.billed_cents
-    own = overage_items(closing, usage) if closing else []
-    fresh = closing.overage if closing else ZERO
-    late = late_items(
-        chain,
-        posted_groups(quarters, usage),
-        standing - chain.settled_overage - fresh,
-        closing.slot.key if closing else None,
-    )
-    items = [*chain.carried, *own, *late]
-    return usage_lines(chain, items, cents), items
+    items = earlier_items(chain, posted_groups(quarters, usage), standing, quarters, closing)
+    if closing:
+        items += overage_items(closing, usage)
+    if cents > 0 and not items:
+        slot = closing.slot.key if closing else quarters[-1].slot.key
+        items = [Unbilled("overage", slot, NO_GROUP, cents * CENT, ZERO)]
+    return usage_lines(chain, items, cents)
 
 
 def issue(
@@ -142,15 +163,23 @@ def record_billing(
     chain: Chain,
     usage: Usage,
     quarters: list[Quarter],
-    items: list[Unbilled],
+    closing: Quarter | None,
     billed: list[Line] | None,
 ) -> None:
-    """Remember what a close has settled; `billed` is None where no invoice was made."""
-    standing = standing_overage(facts, chain, quarters)
-    chain.settled_overage = standing
-    chain.settled_groups = posted_groups(quarters, usage)
-    cents = sum(line.cents for line in billed or [] if line.for_usage)
-    chain.billed_cents += cents
-    if cents:
-        chain.invoiced_overage = standing
-    chain.carried = [] if billed is not None else items
+    """Remember what a close has settled; `billed` is None where it waits for more to be billed."""
+    chain.standing_overage = standing_overage(facts, chain, quarters)
+    groups = posted_groups(quarters, usage)
+    if closing:
+        chain.closed_overage[closing.slot.key] = closing.overage
+        own = {key: value for key, value in groups.items() if key[0] == closing.slot.key}
+        chain.settled_groups.update(own)
+    if billed is None:
+        return
+    chain.settled_groups = groups
+    for line in billed:
+        slot = (line.commit, line.quarter)
+        if line.kind == "overage":
+            chain.own_billed_cents[slot] = chain.own_billed_cents.get(slot, 0) + line.cents
+        elif line.kind == "late_usage":
+            chain.late_billed_cents += line.cents
+    chain.billed_cents += sum(line.cents for line in billed if line.for_usage)

@@ -68,29 +68,29 @@ class Job:
         closing = _quarter(quarters, slot)
         chain.waiting += instalment_lines(chain, quarters, slot.commit.key, slot.index + 1)
         chain.waiting += true_up_lines(facts, slot)
-        lines, items = billing_run.bill_usage(facts, chain, usage, quarters, closing)
+        lines = billing_run.bill_usage(facts, chain, usage, quarters, closing)
         lines = [*chain.waiting, *lines]
         invoice = billing_run.issue(facts, chain, slot.commit.key, f"close {slot.index}", lines)
         if invoice:
             chain.waiting = []
-        billing_run.record_billing(facts, chain, usage, quarters, items, lines if invoice else None)
+        billed = lines if invoice or not lines else None
+        billing_run.record_billing(facts, chain, usage, quarters, closing, billed)
 
     def _settle_ended(self, chain: Chain) -> None:
         """After the end: differences become an adjustment invoice or a credit note."""
         facts, usage = self.facts, rate_all(self.facts)
         quarters = fold_chain(facts, chain, usage)
-        lines, items = billing_run.bill_usage(facts, chain, usage, quarters, None)
+        lines = billing_run.bill_usage(facts, chain, usage, quarters, None)
         invoice = billing_run.issue(facts, chain, chain.commits[-1].key, "adjustment", lines)
         if invoice:
-            billing_run.record_billing(facts, chain, usage, quarters, items, lines)
+            billing_run.record_billing(facts, chain, usage, quarters, None, lines)
             return
         standing = billing_run.standing_overage(facts, chain, quarters)
         over = chain.billed_cents - cents_of(standing)
         if over > 0:
             chain.billed_cents -= over
             chain.usage_refunded_cents += over
-            billing_run.record_billing(facts, chain, usage, quarters, [], [])
-            chain.invoiced_overage = standing
+            billing_run.record_billing(facts, chain, usage, quarters, None, [])
 
     def _round_off(self, chain: Chain) -> None:
         """What no invoice bills of an ended chain goes to rounding, made anew each time."""

@@ -56,9 +56,10 @@ def _void(facts: Facts, event: Void) -> str:
 def waive(facts: Facts, happening: Waive) -> str:
     """Give up an unrated event; a rated one cannot be waived."""
     key = event_key(happening)
-    if all(one.event != key for one in rate_all(facts).unrated):
+    waiting = {(one.event, one.meter) for one in rate_all(facts).unrated if one.event == key}
+    if not waiting:
         return "refused"
-    facts.waived.add(key)
+    facts.waived |= waiting
     return "ok"
 
 

@@ -47,12 +47,13 @@ class Chain:
     posted: set[SlotKey] = field(default_factory=set)
     ended: SlotKey | None = None
     billed_cents: int = 0  # overage cents on invoices, less credit notes for usage
-    invoiced_overage: Fraction = Fraction(0)  # exact overage + given back when last billed
-    settled_overage: Fraction = Fraction(0)  # the same at the last close, billed or carried
+    standing_overage: Fraction = Fraction(0)  # exact overage of posted quarters + given back
+    closed_overage: dict[SlotKey, Fraction] = field(default_factory=dict)  # at its own close
+    own_billed_cents: dict[SlotKey, int] = field(default_factory=dict)  # of that
+    late_billed_cents: int = 0  # as late usage
     settled_groups: dict[tuple[SlotKey, GroupKey], tuple[Fraction, int]] = field(
         default_factory=dict
     )
-    carried: list["Unbilled"] = field(default_factory=list)
     waiting: list[Line] = field(default_factory=list)  # fixed lines not yet on an invoice
     instalments_billed: set[SlotKey] = field(default_factory=set)
     refunded: dict[SlotKey, int] = field(default_factory=dict)  # cents
@@ -81,7 +82,7 @@ class Facts:
     overrides: dict[str, list[Price]] = field(default_factory=dict)
     events: dict[EventKey, Use] = field(default_factory=dict)
     voids: dict[EventKey, EventKey] = field(default_factory=dict)  # void -> target
-    waived: set[EventKey] = field(default_factory=set)
+    waived: set[tuple[EventKey, str]] = field(default_factory=set)  # meters of events
     requests: dict[str, tuple[RequestTrueUp, int]] = field(default_factory=dict)
     approved: dict[str, Approved] = field(default_factory=dict)
     credits: list[Granted] = field(default_factory=list)

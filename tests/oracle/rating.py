@@ -30,11 +30,12 @@ class Rated:
 
 @dataclass(frozen=True)
 class Unrated:
-    """An event that is kept but has no amount, and why."""
+    """A quantity of an event that is kept but has no amount, and why."""
 
     event: EventKey
     slot: SlotKey | None
     reason: str  # no_price | no_commit | waived
+    meter: str
 
 
 @dataclass(frozen=True)
@@ -129,24 +130,26 @@ class Rater:
             )
         return self.rates[key]
 
-    def outcome(self, key: EventKey, event: Use) -> list[Rated] | Unrated:
-        """Rate every nonzero quantity at the rate of its own time, or none of them."""
+    def outcome(self, key: EventKey, event: Use) -> tuple[list[Rated], list[Unrated]]:
+        """Rate every nonzero quantity at the rate of its own time; the others wait, each alone."""
         if event.customer not in self.slots:
             self.slots[event.customer] = customer_slots(self.facts, event.customer)
         slot = slot_at(self.slots[event.customer], event.occurred_at)
-        if slot is None or key in self.facts.waived:
-            waived = key in self.facts.waived
-            return Unrated(key, slot.key if slot else None, "waived" if waived else "no_commit")
-        rated = []
+        rated, unrated = [], []
         for meter, quantity in event.quantities:
             if quantity == 0:
                 continue
-            rate = self.rate(slot, event, meter)
-            if rate is None:
-                return Unrated(key, slot.key, "no_price")
-            group = (event.model, event.mode, meter, rate)
-            rated.append(Rated(key, slot.key, event.occurred_at, group, quantity))
-        return rated
+            rate = self.rate(slot, event, meter) if slot else None
+            if (key, meter) in self.facts.waived:
+                unrated.append(Unrated(key, slot.key if slot else None, "waived", meter))
+            elif slot is None:
+                unrated.append(Unrated(key, None, "no_commit", meter))
+            elif rate is None:
+                unrated.append(Unrated(key, slot.key, "no_price", meter))
+            else:
+                group = (event.model, event.mode, meter, rate)
+                rated.append(Rated(key, slot.key, event.occurred_at, group, quantity))
+        return rated, unrated
 
 
 def rate_all(facts: Facts) -> Usage:
@@ -157,9 +160,7 @@ def rate_all(facts: Facts) -> Usage:
     unrated: list[Unrated] = []
     for key, event in facts.events.items():
         if key not in voided:
-            outcome = rater.outcome(key, event)
-            if isinstance(outcome, Unrated):
-                unrated.append(outcome)
-            else:
-                rated.extend(outcome)
+            with_rate, without = rater.outcome(key, event)
+            rated += with_rate
+            unrated += without
     return Usage(tuple(rated), tuple(unrated))

@@ -59,13 +59,14 @@ class Commit:
     def last_index(self) -> int | None:
         """The index of the last quarter that can exist, or None where there is no limit.
 
-        At least one tail quarter always exists, whatever the kind of the end.
+        A tail has at least one quarter; `expire` and `refund` have just the tail quarters that
+        they name.
         """
         if self.quarters is None:
             return None
         if self.end in ("tail", "renewal") and self.end_quarters is None:
             return None
-        return self.quarters + max(1, self.end_quarters or 0)
+        return self.quarters + (self.end_quarters or 0)
 
 
 def level(amount: str, quarters: int = 4, **terms: Any) -> Commit:

@@ -53,7 +53,10 @@ def test_given_back_money_rolls_whole_and_is_refunded_at_the_end() -> None:
     policy = Rollover(fraction=Fraction(0), cap=Fraction(0), max_times=0)
     use = [spend("2026-01-10", "110", "a"), spend("2026-01-11", "20", "b")]
     world = tell(
-        small(end="expire", rollover=policy), *use, void("b", "2026-05-01"), until="2026-10-05"
+        small(end="expire", end_quarters=1, rollover=policy),
+        *use,
+        void("b", "2026-05-01"),
+        until="2026-10-05",
     )
     assert [one.rolled_out for one in world.quarters("A")] == [0, 20, 0]
     assert world.quarter("A", 2).breakage == 100

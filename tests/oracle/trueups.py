@@ -46,18 +46,20 @@ def request(facts: Facts, happening: RequestTrueUp) -> str:
 def approve(facts: Facts, happening: ApproveTrueUp) -> str:
     """Approve: a grant at once where the instalment was invoiced, else the instalment grows.
 
-    Quarters posted since the request drop out; the discount is never in force before the
-    approval.
+    Quarters posted since the request drop out; where all did, it starts with the next one of the
+    term. The discount is never in force before the approval.
     """
     if happening.key not in facts.requests or happening.key in facts.approved:
         return "refused"
     wanted, first = facts.requests[happening.key]
     commit, chain = facts.commit(wanted.commit), facts.chain_of(wanted.commit)
     assert commit.quarters is not None
-    through = wanted.through_quarter or commit.quarters
-    live = [index for index in range(first, through + 1) if (commit.key, index) not in chain.posted]
-    if not live:
+    term = range(first, commit.quarters + 1)
+    unposted = [index for index in term if (commit.key, index) not in chain.posted]
+    if not unposted:
         return "refused"
+    through = max(wanted.through_quarter or commit.quarters, unposted[0])
+    live = [index for index in unposted if index <= through]
     granted = tuple(index for index in live if (commit.key, index) in chain.instalments_billed)
     starts = None
     if wanted.discount is not None:
@@ -79,7 +81,8 @@ def credit(facts: Facts, happening: Credit) -> str:
     index = happening.quarter or running_index(commit, happening.at)
     slot = (commit.key, index)
     exists = any(one.key == slot for one in chain_slots(facts, chain))
-    if slot in chain.posted or not exists or happening.amount <= 0:
+    none_runs = happening.quarter is None and happening.at < boundary(commit, 1)
+    if slot in chain.posted or not exists or none_runs or happening.amount <= 0:
         return "refused"
     expires = happening.expires_at
     if expires and (not is_whole_hour(expires) or expires <= boundary(commit, index)):

@@ -6,7 +6,7 @@ from functools import singledispatchmethod
 
 from . import events, signing, trueups
 from .balances import Balance, balance_at
-from .billing_run import to_give_back
+from .billing_run import standing_overage, to_give_back
 from .books import Balances, trial_balance
 from .closing import Job, finalize_drafts, open_slot
 from .facts import Facts, Granted
@@ -97,7 +97,9 @@ class World:
             if slot is None or not chain.posted:
                 continue
             quarters = fold_chain(self.facts, chain, rate_all(self.facts))
-            amount = to_give_back(self.facts, chain, quarters)
+            standing = standing_overage(self.facts, chain, quarters)
+            amount = to_give_back(chain, standing)
+            chain.standing_overage = standing + amount
             if amount:
                 assert self.facts.now is not None
                 self.facts.credits.append(
