@@ -1,0 +1,61 @@
+"""Laws that hold whatever the oracle says: read off the books alone."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from django.db import DatabaseError, transaction
+
+from tests.prove.database import check_deferred_constraints
+
+if TYPE_CHECKING:
+    from tests.prove.product import Product
+
+
+def broken_constraints() -> list[str]:
+    """What the database would refuse at a commit: an entry that does not sum to zero."""
+    try:
+        with transaction.atomic():
+            check_deferred_constraints()
+    except DatabaseError as error:
+        return [f"a deferred constraint is broken: {error}"]
+    return []
+
+
+def broken_laws(product: Product) -> list[str]:
+    """Used = drawn + overage; no drawable money beside overage; conservation; the own proof."""
+    from billing.models import LedgerAccount
+    from commits.models import Commit
+    from commits.services import balances
+    from commits.services.proof import commit_problems
+
+    found = list(commit_problems())
+    for key, pk in product.commits.items():
+        used = Decimal(0)
+        for view in balances.read_quarters(commit=Commit.objects.get(pk=pk)):
+            figures, name = view.figures, f"{key} Q{view.quarter.index}"
+            used += figures.used
+            if figures.used != figures.drawn + figures.overage:
+                found.append(f"{name}: used is not drawn + overage")
+            whole = [g for g in figures.grants if g.grant.expires_at is None]
+            left = sum((g.grant.amount - g.drawn for g in whole), Decimal(0))
+            if left and figures.overage:
+                found.append(f"{name}: {left} was drawable beside overage {figures.overage}")
+            if min((g.drawn for g in figures.grants), default=Decimal(0)) < 0:
+                found.append(f"{name}: a grant is drawn below zero")
+            if min((g.remaining for g in figures.grants), default=Decimal(0)) < 0:
+                found.append(f"{name}: a grant is overdrawn")
+        revenue = LedgerAccount.objects.filter(
+            commit_id=pk, code__in=["usage_revenue", "overage_revenue"]
+        ).values_list("balance", flat=True)
+        if -sum(revenue, Decimal(0)) != used:
+            found.append(f"{key}: revenue of {-sum(revenue, Decimal(0))} for usage of {used}")
+    return found
+
+
+def broken_proofs() -> list[str]:
+    """The product's proofs, in full."""
+    from billing.services.proof import ledger_problems
+
+    return list(ledger_problems())

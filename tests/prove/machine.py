@@ -1,0 +1,63 @@
+"""The machine: random contracts lived through by both sides, one rule a happening.
+
+Hypothesis draws, so a seed replays exactly; a failing story is made smaller by
+`tests.prove.shrinking`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+
+from tests.oracle import happenings as told
+from tests.oracle.quarters import boundary
+from tests.oracle.terms import Commit
+from tests.prove import contracts
+from tests.prove.life import COUNTS
+from tests.prove.money_rules import MoneyRules
+from tests.prove.twin import DAY
+from tests.prove.usage_rules import UsageRules
+
+
+class Machine(UsageRules, MoneyRules):
+    """One contract. Rules draw what happens next and when."""
+
+    @initialize(
+        commit=contracts.signed_commits(),
+        ahead=st.sampled_from([20 * DAY, DAY, timedelta(0), -DAY, -40 * DAY]),
+        every_day=st.sampled_from([False, False, False, True]),
+    )
+    def sign(self, commit: Commit, ahead: timedelta, every_day: bool) -> None:
+        """Prices, then a commit signed before its start or after."""
+        self.twin.every_day = every_day
+        at = boundary(commit, 1) - ahead
+        for price in contracts.opening_book():
+            self.twin.story.append(told.AddPrice(at=at, price=price))
+            self.twin.world.apply(self.twin.story[-1])
+            self.twin.product.apply(self.twin.story[-1])
+            self.book.add((price.model, price.mode, price.meter, price.effective_at))
+        self.best = commit.discount
+        self.tell(told.Sign(at=at, commit=commit))
+
+    @precondition(lambda self: self.alive)
+    @rule(days=st.sampled_from([1, 2, 7, 31, 60]))
+    def wait(self, days: int) -> None:
+        """Some days pass."""
+        self.tell(told.Advance(at=self.now + days * DAY))
+
+    @precondition(lambda self: self.alive)
+    @rule(hours=st.sampled_from([-1, 0, 1, 40, 24 * 4, 24 * 5, 24 * 47]))
+    def to_the_end(self, hours: int) -> None:
+        """To just before or after the end of the running quarter."""
+        end = next((slot.end for slot in self.slots()), boundary(self.commit, 1))
+        self.tell(told.Advance(at=max(self.now, end + timedelta(hours=hours))))
+
+    @precondition(lambda self: not self.alive)
+    @rule()
+    def rest(self) -> None:
+        """The contract is over."""
+
+
+__all__ = ["COUNTS", "Machine"]

@@ -1,0 +1,136 @@
+"""Prices, true-ups, credits and invoices: what finance does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from fractions import Fraction
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from tests.oracle import happenings as told
+from tests.oracle.terms import Price
+from tests.prove import contracts
+from tests.prove.life import Life, pauses
+from tests.prove.twin import DAY
+
+
+class MoneyRules(Life):
+    """What finance does."""
+
+    @precondition(lambda self: self.alive)
+    @rule(
+        key=st.sampled_from([
+            *[row[:3] for row in contracts.PRICED],
+            ("llama", "batch", "input_tokens"), ("qwen", "serverless", "cached_input_tokens"),
+            ("new", "serverless", "input_tokens"), ("new", "serverless", "input_tokens"),
+        ]),
+        price=contracts.prices,
+        hours=st.sampled_from([-24 * 100, -24, -1, 0, 1, 30, 24 * 50]),
+        own=st.booleans(),
+    )  # fmt: skip
+    def price(self, key: tuple[str, str, str], price: Fraction, hours: int, own: bool) -> None:
+        """A list price or an override, from a whole hour on; refused where it changes amounts."""
+        at = contracts.hour_of(self.now) + hours * contracts.HOUR
+        known = self.overrides if own else self.book
+        agreed = {(p.model, p.mode, p.meter) for p in self.commit.overrides}
+        if (*key, at) in known or (own and key in agreed):
+            return
+        known.add((*key, at))
+        added = Price(model=key[0], mode=key[1], meter=key[2], price=price, effective_at=at)
+        if own:
+            self.tell(told.AddOverride(at=self.now, commit=self.commit.key, price=added))
+        else:
+            self.tell(told.AddPrice(at=self.now, price=added))
+
+    @precondition(lambda self: self.alive and self.commit.committed)
+    @rule(
+        amount=contracts.cents.filter(bool),
+        first=st.sampled_from([None, None, 1, 2, 3]),
+        through=st.sampled_from([None, None, 2, 3]),
+        better=st.sampled_from([None, None, Fraction(1, 20)]),
+        hours=st.sampled_from([None, 2, 24 * 20]),
+        bill_now=st.booleans(),
+        pause=pauses,
+    )
+    def ask_true_up(
+        self, amount: Fraction, first: int | None, through: int | None, better: Fraction | None,
+        hours: int | None, bill_now: bool, pause: timedelta,
+    ) -> None:  # fmt: skip
+        """Somebody asks for more."""
+        key, at = self.name("t"), self.now + pause
+        discount = effective = None
+        if better is not None and self.best + better < 1:
+            discount = self.best = self.best + better
+            if hours is not None:
+                effective = contracts.hour_of(at) + hours * contracts.HOUR
+        answer = self.tell(
+            told.RequestTrueUp(
+                at=at,
+                commit=self.commit.key,
+                key=key,
+                amount=amount,
+                from_quarter=first,
+                through_quarter=through,
+                discount=discount,
+                effective_at=effective,
+                bill_now=bill_now,
+            )
+        )
+        if answer == "ok":
+            self.asked.append(key)
+
+    @precondition(lambda self: self.alive and self.asked)
+    @rule(pause=pauses)
+    def approve_true_up(self, pause: timedelta) -> None:
+        """Finance approves the oldest request."""
+        self.tell(told.ApproveTrueUp(at=self.now + pause, key=self.asked.pop(0)))
+
+    @precondition(lambda self: self.alive)
+    @rule(
+        amount=contracts.cents.filter(bool),
+        quarter=st.sampled_from([None, None, 1, 2]),
+        days=st.sampled_from([None, None, -20, 1, 30, 400]),
+        rolls=st.booleans(),
+    )
+    def credit(self, amount: Fraction, quarter: int | None, days: int | None, rolls: bool) -> None:
+        """A credit, perhaps with an own end, perhaps rolling."""
+        expires = None if days is None else contracts.hour_of(self.now) + days * DAY
+        if quarter is not None and quarter > (self.commit.quarters or 0):
+            quarter = None
+        self.tell(
+            told.Credit(
+                at=self.now,
+                commit=self.commit.key,
+                key=self.name("c"),
+                amount=amount,
+                quarter=quarter,
+                expires_at=expires,
+                rolls_over=rolls,
+            )
+        )
+
+    def _some_invoice(self, which: int, state: str) -> int | None:
+        found = [one.number for one in self.twin.world.facts.invoices if one.state == state]
+        return found[which % len(found)] if found else None
+
+    @precondition(lambda self: self.alive)
+    @rule(which=st.integers(0, 9), outside=st.booleans())
+    def pay(self, which: int, outside: bool) -> None:
+        """An invoice is paid."""
+        number = self._some_invoice(which, "finalized")
+        if number is not None:
+            through = "bank" if outside else "stripe"
+            self.tell(told.Pay(at=self.now, invoice=number, through=through))
+
+    @precondition(lambda self: self.alive)
+    @rule(which=st.integers(0, 9))
+    def void_or_reissue(self, which: int) -> None:
+        """A voided invoice is issued again, or else an unpaid one voided."""
+        number = self._some_invoice(which, "void")
+        if number is not None:
+            self.tell(told.Reissue(at=self.now, invoice=number))
+            return
+        number = self._some_invoice(which, "finalized")
+        if number is not None:
+            self.tell(told.VoidInvoice(at=self.now, invoice=number))

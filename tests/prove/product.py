@@ -1,0 +1,245 @@
+"""The product under proof: oracle happenings carried out by the real services.
+
+Imports the product's services only inside methods, because Django is set up after this module may
+have been imported.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import singledispatchmethod
+from typing import Any
+from uuid import UUID, uuid5
+
+from tests.oracle import happenings as told
+from tests.oracle.terms import Commit
+from tests.prove.translation import cloud_event, decimal_of, terms_of
+
+NAMESPACE = UUID("7c0e9a52-9a3e-4b8e-8a55-3a4de0b3a001")
+ASKS, DECIDES = "ada", "ben"
+
+
+@dataclass
+class Product:
+    """The services, with the names that the story uses for things."""
+
+    customers: dict[str, Any] = field(default_factory=dict)
+    commits: dict[str, UUID] = field(default_factory=dict)
+    true_ups: dict[str, UUID] = field(default_factory=dict)
+    invoice_ids: dict[str, UUID] = field(default_factory=dict)  # by the figures' names
+    invoices: dict[int, UUID] = field(default_factory=dict)  # by the oracle's number
+
+    @singledispatchmethod
+    def apply(self, happening: told.Happening) -> str:
+        """Carry a happening out at its own instant; the answer in the oracle's words."""
+        raise TypeError(f"unknown happening {happening!r}")
+
+    @apply.register
+    def _(self, happening: told.Advance) -> str:
+        return "ok"
+
+    @apply.register
+    def _(self, happening: told.Sign) -> str:
+        from commits.services import signing
+
+        self.customer(happening.commit)
+        terms = terms_of(happening.commit)
+        pk = uuid5(NAMESPACE, f"{happening.commit.customer}/{happening.commit.key}")
+
+        def sign() -> None:
+            made = signing.create_commit(terms=terms, actor=ASKS, now=happening.at, commit_id=pk)
+            signing.activate_commit(commit_id=made.pk, actor=ASKS, now=happening.at)
+
+        answer = asked(sign)
+        if answer == "ok":
+            self.commits[happening.commit.key] = pk
+        return answer
+
+    def customer(self, commit: Commit) -> Any:
+        """The customer of a commit; made at its first commit."""
+        from billing.services import customers
+
+        if commit.customer not in self.customers:
+            self.customers[commit.customer] = customers.create_customer(
+                key=commit.customer,
+                name=commit.customer.title(),
+                email=f"{commit.customer}@example.com",
+                timezone=commit.zone,
+                now=datetime(2019, 1, 1, tzinfo=UTC),
+            )
+        return self.customers[commit.customer]
+
+    @apply.register(told.Use)
+    @apply.register(told.Void)
+    def _(self, happening: told.Use | told.Void) -> str:
+        return self.ingest((happening,), happening.at)
+
+    @apply.register
+    def _(self, happening: told.Batch) -> str:
+        return self.ingest(happening.events, happening.at)
+
+    def ingest(self, events: tuple[told.Use | told.Void, ...], now: datetime) -> str:
+        """Report events in one request; duplicates are answered by number only."""
+        from metering.services import ingest
+
+        result = ingest.ingest(
+            body=json.dumps([cloud_event(one) for one in events]).encode(),
+            content_type="application/json",
+            now=now,
+        )
+        refused = {one.index: one.code for one in result.refused}
+        words = [refused.get(place, "ok") for place in range(len(events))]
+        for _ in range(result.duplicates):
+            words.remove("ok")
+            words.append("duplicate")
+        return " ".join(sorted(words))
+
+    @apply.register
+    def _(self, happening: told.AddPrice) -> str:
+        from tests.prove.prices import add_price
+
+        return asked(lambda: add_price(happening.price, happening.at))
+
+    @apply.register
+    def _(self, happening: told.AddOverride) -> str:
+        from commits.services import overrides
+        from metering.services.rate_cards import Override
+
+        price = happening.price
+        override = Override(
+            price.model, price.mode, price.meter, decimal_of(price.price), price.effective_at
+        )
+
+        def agree() -> None:
+            asked_for = overrides.request_override(
+                commit_id=self.commits[happening.commit],
+                override=override,
+                actor=ASKS,
+                now=happening.at,
+            )
+            overrides.approve_override(request_id=asked_for.pk, actor=DECIDES, now=happening.at)
+
+        return asked(agree)
+
+    @apply.register
+    def _(self, happening: told.RequestTrueUp) -> str:
+        from commits.services import true_ups
+
+        request = true_ups.TrueUpRequest(
+            amount=decimal_of(happening.amount),
+            from_quarter=happening.from_quarter,
+            through_quarter=happening.through_quarter,
+            discount=None if happening.discount is None else decimal_of(happening.discount),
+            effective_at=happening.effective_at,
+            bill_now=happening.bill_now,
+        )
+
+        def ask() -> None:
+            self.true_ups[happening.key] = true_ups.request_true_up(
+                commit_id=self.commits[happening.commit],
+                request=request,
+                actor=ASKS,
+                now=happening.at,
+            ).pk
+
+        return asked(ask)
+
+    @apply.register
+    def _(self, happening: told.ApproveTrueUp) -> str:
+        from commits.services import true_ups
+
+        pk = self.true_ups.get(happening.key)
+        if pk is None:
+            return "refused"
+        return asked(
+            lambda: true_ups.approve_true_up(true_up_id=pk, actor=DECIDES, now=happening.at)
+        )
+
+    @apply.register
+    def _(self, happening: told.Credit) -> str:
+        from commits.services import credits
+
+        request = credits.CreditRequest(
+            amount=decimal_of(happening.amount),
+            reason="a reason",
+            quarter=happening.quarter,
+            expires_at=happening.expires_at,
+            rolls_over=happening.rolls_over,
+        )
+
+        def grant() -> None:
+            credit = credits.request_credit(
+                commit_id=self.commits[happening.commit],
+                request=request,
+                actor=ASKS,
+                now=happening.at,
+            )
+            credits.approve_credit(credit_id=credit.pk, actor=DECIDES, now=happening.at)
+
+        return asked(grant)
+
+    @apply.register
+    def _(self, happening: told.Pay) -> str:
+        from tests.prove import stripe_words
+
+        return asked(
+            lambda: stripe_words.pay(
+                self.invoices[happening.invoice], happening.through, happening.at
+            )
+        )
+
+    @apply.register
+    def _(self, happening: told.VoidInvoice) -> str:
+        from tests.prove import stripe_words
+
+        return asked(lambda: stripe_words.void(self.invoices[happening.invoice], happening.at))
+
+    @apply.register
+    def _(self, happening: told.Reissue) -> str:
+        from billing.services import invoice_voiding
+
+        return asked(
+            lambda: invoice_voiding.reissue_invoice(
+                invoice_id=self.invoices[happening.invoice],
+                actor=None,
+                actor_name=ASKS,
+                now=happening.at,
+            )
+        )
+
+    def run_jobs(self, now: datetime) -> None:
+        """One midnight, as commits.services.daily.run_daily without Stripe."""
+        from commits.services import closes, daily
+
+        daily.open_next_quarters(now=now)
+        daily.draw_down(now=now)
+        closes.run_closes(as_of=now, now=now)
+
+    def settle(self, now: datetime) -> None:
+        """Issue drafts as if Stripe had finalized them, and book what is not booked."""
+        from commits.services import daily
+        from tests.prove import stripe_words
+
+        stripe_words.finalize_drafts(now)
+        daily.draw_down(now=now)
+
+
+def asked(ask: Callable[[], object]) -> str:
+    """Ask a service: "ok", or "refused" where it raises one of its own errors."""
+    from django.db import transaction
+
+    from billing.domain.errors import BillingError, InvariantViolation
+    from tests.prove.database import allow_durable
+
+    try:
+        with transaction.atomic():
+            allow_durable()
+            ask()
+    except InvariantViolation:
+        raise
+    except BillingError as error:
+        return f"refused: {error}"
+    return "ok"

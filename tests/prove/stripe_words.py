@@ -1,0 +1,54 @@
+"""What Stripe would say of our invoices, handed to the services that record it, without HTTP."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from billing.models import Invoice, InvoiceState
+from billing.services import invoice_sync, invoice_voiding
+from billing.services.stripe_gateway import RemoteInvoice
+
+
+def remote(invoice: Invoice, status: str, outside_cents: int = 0) -> RemoteInvoice:
+    """The invoice as Stripe has it, without tax."""
+    return RemoteInvoice(
+        id=f"in_{invoice.pk.hex}",
+        status=status,
+        customer="cus_1",
+        currency="usd",
+        subtotal=invoice.total_cents,
+        total=invoice.total_cents,
+        amount_paid=invoice.total_cents if status == "paid" else 0,
+        amount_paid_outside=outside_cents,
+        number=f"N-{invoice.pk.hex[:12]}",
+        hosted_url="https://invoice.example.com/1",
+        metadata={},
+    )
+
+
+def finalize_drafts(now: datetime) -> None:
+    """Stripe finalizes every draft."""
+    for invoice in Invoice.objects.filter(state=InvoiceState.DRAFT).order_by("created_at", "pk"):
+        invoice_sync.record_finalized(
+            invoice_id=invoice.pk,
+            remote=remote(invoice, "open"),
+            due_at=now + timedelta(days=30),
+            now=now,
+        )
+
+
+def pay(invoice_id: UUID, through: str, now: datetime) -> None:
+    """Paid in full, through Stripe or outside."""
+    invoice = Invoice.objects.get(pk=invoice_id)
+    outside = 0 if through == "stripe" else invoice.total_cents
+    invoice_sync.apply_remote(
+        invoice_id=invoice_id, remote=remote(invoice, "paid", outside), now=now
+    )
+
+
+def void(invoice_id: UUID, now: datetime) -> None:
+    """Finance voids an unpaid invoice; Stripe never had it."""
+    invoice_voiding.void_invoice(
+        invoice_id=invoice_id, reason="a reason", actor=None, actor_name="ada", now=now
+    )

@@ -1,0 +1,108 @@
+"""Usage: in time, late, again, taken back, in batches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from tests.oracle import happenings as told
+from tests.prove import contracts
+from tests.prove.life import Life, pauses
+
+places = st.one_of(st.sampled_from([0, 1000]), st.integers(0, 1000))
+back = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3])
+sizes = st.sampled_from(["0.000001", "0.001", "0.3", "1", "2.5", "7", "20", "100"]).map(Fraction)
+uses = st.one_of(
+    st.sampled_from(contracts.USES),
+    st.sampled_from(contracts.USES),
+    st.sampled_from([*contracts.USES, contracts.UNPRICED]),
+)
+
+
+class UsageRules(Life):
+    """What agents report."""
+
+    def use_of(
+        self, what: tuple[str, str, tuple[str, ...], int], size: Fraction, when: datetime
+    ) -> told.Use:
+        model, mode, meters, dollar = what
+        units = int(dollar * size) + 1
+        quantities = tuple((meter, units + place) for place, meter in enumerate(meters))
+        return told.Use(
+            at=self.now, customer=contracts.CUSTOMER, id=self.name("e"), occurred_at=when,
+            model=model, mode=mode, quantities=quantities,
+        )  # fmt: skip
+
+    @precondition(lambda self: self.alive)
+    @rule(what=uses, size=sizes, quarters=back, place=places, pause=pauses)
+    def use(
+        self, what: tuple[str, str, tuple[str, ...], int], size: Fraction, quarters: int,
+        place: int, pause: timedelta,
+    ) -> None:  # fmt: skip
+        """Usage in time or late."""
+        event = self.use_of(what, size, self.moment(quarters, place))
+        event = replace(event, at=self.now + pause)
+        self.tell(event)
+        self.events.append(event)
+
+    @precondition(lambda self: self.alive)
+    @rule(what=uses, size=sizes, seconds=st.sampled_from([1, 299, 300, 301]))
+    def use_ahead(
+        self, what: tuple[str, str, tuple[str, ...], int], size: Fraction, seconds: int
+    ) -> None:
+        """Usage from a clock that goes fast; more than five minutes is refused."""
+        event = self.use_of(what, size, self.now + timedelta(seconds=seconds))
+        if self.tell(event) == "ok":
+            self.events.append(event)
+
+    @precondition(lambda self: self.alive and self.events)
+    @rule(which=st.integers(0, 99), more=st.sampled_from([0, 0, 1]))
+    def again(self, which: int, more: int) -> None:
+        """The same id again: a duplicate, or a conflict where the content differs."""
+        event = self.events[which % len(self.events)]
+        meter, quantity = event.quantities[0]
+        changed = ((meter, quantity + more), *event.quantities[1:])
+        self.tell(replace(event, at=self.now, quantities=changed))
+
+    @precondition(lambda self: self.alive and self.events)
+    @rule(which=st.integers(0, 99), pause=pauses)
+    def void(self, which: int, pause: timedelta) -> None:
+        """An event is taken back; a second time is a conflict."""
+        event = self.events[which % len(self.events)]
+        self.tell(
+            told.Void(
+                at=self.now + pause,
+                customer=contracts.CUSTOMER,
+                id=self.name("v"),
+                target_id=event.id,
+            )
+        )
+
+    @precondition(lambda self: self.alive)
+    @rule(
+        parts=st.lists(st.tuples(uses, sizes, back, places), min_size=1, max_size=3),
+        void=st.booleans(),
+        old=st.integers(-3, 99),
+    )
+    def batch(
+        self, parts: list[tuple[tuple[str, str, tuple[str, ...], int], Fraction, int, int]],
+        void: bool, old: int,
+    ) -> None:  # fmt: skip
+        """Several events in one request; a void may stand before its target."""
+        events: list[told.Use | told.Void] = [
+            self.use_of(what, size, self.moment(quarters, place))
+            for what, size, quarters, place in parts
+        ]
+        targets = [events[0].id] if void else []
+        if old >= 0 and self.events:
+            targets.append(self.events[old % len(self.events)].id)
+        voids: list[told.Use | told.Void] = [
+            told.Void(at=self.now, customer=contracts.CUSTOMER, id=self.name("v"), target_id=target)
+            for target in targets
+        ]
+        self.tell(told.Batch(at=self.now, events=(*voids, *events)))
+        self.events += [one for one in events if isinstance(one, told.Use)]
