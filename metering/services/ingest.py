@@ -19,9 +19,9 @@ from metering.models import UsageState
 from metering.services import event_store
 from metering.services.book_snapshot import read_price_book
 from metering.services.drawing_up import draw_up
-from metering.services.rate_cards import lock_usage
 from metering.services.rating import customer_rates
 from metering.services.rollups import add_usage
+from metering.services.usage_lock import lock_usage
 from metering.services.voids import accept_voids
 
 ATTEMPTS = 4

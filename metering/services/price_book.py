@@ -20,9 +20,9 @@ from billing.services import audit
 from metering.models import Meter, Price, UnratedUsage
 from metering.services.book_snapshot import count_up_version, lock_price_book
 from metering.services.quotes import check_price
-from metering.services.rate_cards import lock_usage
 from metering.services.rerating import refuse_changed_rates
 from metering.services.unrated import rate_waiting_usage
+from metering.services.usage_lock import lock_usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Periods and rate cards: whose usage is rated when, and at which terms.
 
-Written by whoever promised the terms (commits), read by rating. Owns the usage lock. Every change
-happens under it, gives the customer's terms a new version, and leaves rated what now can be.
+Written by whoever promised the terms (commits), read by rating. Every change happens under the
+usage lock, gives the customer's terms a new version, and leaves rated what now can be.
 Instants of terms are whole UTC hours; periods are half-open and may begin at a quarter of an hour,
 because contracts begin at midnight of their own time zone.
 """
@@ -21,19 +21,24 @@ from metering.models import (
     UnratedUsage,
     UsageHour,
     UsagePeriod,
-    UsageState,
 )
-from metering.services.book_snapshot import HOLD, PRICE_BOOK_LOCK
 from metering.services.quotes import check_price, require_whole_hour
 from metering.services.rating import hour_of
 from metering.services.rerating import refuse_changed_rates, rerate_hours
 from metering.services.rollups import forget_empty
 from metering.services.unrated import detach_usage, rate_waiting_usage
+from metering.services.usage_lock import lock_usage, renew_terms
 
-_LOCK = (
-    "SELECT customer_id, ingest_seq, terms_version FROM metering_usagestate"
-    " WHERE customer_id = ANY(%s) ORDER BY customer_id FOR NO KEY UPDATE"
-)
+__all__ = [
+    "Override",
+    "add_override",
+    "create_rate_card",
+    "cut_period",
+    "drop_period",
+    "lock_usage",
+    "open_period",
+    "set_discount",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,37 +50,6 @@ class Override:
     meter: str
     price: Decimal
     effective_at: datetime
-
-
-def lock_usage(*, customer_ids: Sequence[int]) -> dict[int, UsageState]:
-    """Lock the usage of customers until the database transaction ends, in customer order.
-
-    Holds the price book first, so that no price changes under what is rated or read. Makes the
-    rows that are missing. Ingest and the close both take this lock.
-    """
-    asked = sorted(set(customer_ids))
-    found = _locked(asked)
-    if len(found) < len(asked):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO metering_usagestate (customer_id, ingest_seq, terms_version)"
-                " SELECT customer_id, 0, 1 FROM unnest(%s::bigint[]) AS asked (customer_id)"
-                " ORDER BY customer_id ON CONFLICT DO NOTHING",
-                [[customer_id for customer_id in asked if customer_id not in found]],
-            )
-        found = _locked(asked)
-    return found
-
-
-def _locked(customer_ids: list[int]) -> dict[int, UsageState]:
-    with connection.cursor() as cursor:
-        # Two statements in one round trip, in this order.
-        cursor.execute(HOLD + "; " + _LOCK, [*PRICE_BOOK_LOCK, customer_ids])
-        cursor.nextset()
-        return {
-            customer_id: UsageState(customer_id=customer_id, ingest_seq=seq, terms_version=version)
-            for customer_id, seq, version in cursor.fetchall()
-        }
 
 
 def create_rate_card(
@@ -118,7 +92,7 @@ def set_discount(*, card_id: int, discount: Decimal, effective_at: datetime) -> 
         RateDiscount.objects.update_or_create(
             card=card, effective_at=effective_at, defaults={"discount": discount}
         )
-        _renew_terms(card.customer_id)
+        renew_terms(card.customer_id)
         rerate_hours(card_id=card_id, start=effective_at)
 
 
@@ -140,7 +114,7 @@ def add_override(
     with transaction.atomic():
         card = _lock_card(card_id)
         override = _insert_override(card_id, model, mode, meter, price, effective_at)
-        _renew_terms(card.customer_id)
+        renew_terms(card.customer_id)
         refuse_changed_rates(models=[model], start=effective_at, customer_id=card.customer_id)
         rate_waiting_usage(customer_ids=[card.customer_id], models=[model], now=now)
         return override
@@ -186,7 +160,7 @@ def open_period(
                 )
         except IntegrityError as error:
             raise Conflict("period_overlaps", "usage of that time has terms already") from error
-        _renew_terms(customer_id)
+        renew_terms(customer_id)
         rate_waiting_usage(customer_ids=[customer_id], start=starts_at, end=ends_at, now=now)
         return period
 
@@ -217,7 +191,7 @@ def drop_period(*, period_id: int, now: datetime) -> None:
         UnratedUsage.objects.filter(period_id=period_id).update(period=None)
         with connection.cursor() as cursor:  # The ORM would look through all rollups for it.
             cursor.execute("DELETE FROM metering_usageperiod WHERE id = %s", [period_id])
-        _renew_terms(period.customer_id)
+        renew_terms(period.customer_id)
 
 
 def _take_out(period: UsagePeriod, start: datetime, end: datetime, now: datetime) -> None:
@@ -227,7 +201,7 @@ def _take_out(period: UsagePeriod, start: datetime, end: datetime, now: datetime
             customer_id=period.customer_id, period_id=period.pk, start=start, end=end, now=now
         )
         forget_empty(period_id=period.pk)
-    _renew_terms(period.customer_id)
+    renew_terms(period.customer_id)
     if start > period.starts_at:
         rate_waiting_usage(customer_ids=[period.customer_id], start=start, end=end, now=now)
 
@@ -249,12 +223,3 @@ def _lock_period(period_id: int) -> UsagePeriod:
     if period is None:
         raise NotFound("unknown_period", f"no usage period {period_id}")
     return period
-
-
-def _renew_terms(customer_id: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE metering_usagestate SET terms_version = nextval('metering_change')"
-            " WHERE customer_id = %s",
-            [customer_id],
-        )

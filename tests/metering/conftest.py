@@ -1,12 +1,12 @@
 """A customer or two, prices, and a commit's terms without a commit: what metering's tests share."""
 
-
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from billing.models import Customer
+from metering.domain.meters import BUILT_IN_METERS
 from metering.models import Meter, Price, RateCard, UsagePeriod
 from metering.services import rate_cards
 from metering.services.book_snapshot import count_up_version
@@ -47,6 +47,11 @@ def prices(db: None) -> None:
 
 
 def list_prices() -> None:
+    # A test that commits is followed by emptied tables, the built-in meters among them.
+    for spec in BUILT_IN_METERS:
+        Meter.objects.get_or_create(
+            key=spec.key, defaults={"unit": spec.unit, "units_per_price": spec.units_per_price}
+        )
     Meter.objects.get_or_create(key="images", defaults={"unit": "image"})
     for model, mode, meter, price in PRICES:
         Price.objects.create(
@@ -54,7 +59,6 @@ def list_prices() -> None:
             created_at=JAN, created_by="test",
         )  # fmt: skip
     count_up_version()
-
 
 
 def open_terms(

@@ -152,4 +152,6 @@ def test_an_explained_rate_says_what_it_was_filled_from() -> None:
     prices = book(("serverless", "images", JAN, "2"))
     found = list_price(prices, PriceKey("m", "batch", "images"), FEB)
     assert found is not None
-    assert (found.price, found.quoted_under.mode, found.factor) == (1, "serverless", Decimal("0.5"))
+    assert (found.price, found.quoted_under.mode, found.factor) == (
+        Decimal(1), "serverless", Decimal("0.5"),
+    )  # fmt: skip

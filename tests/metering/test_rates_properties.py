@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metering.domain.rates import (
@@ -66,6 +66,7 @@ def half_away(value: Fraction) -> Fraction:
     return Fraction(int(whole) + (rest >= Fraction(1, 2)), 10**12)
 
 
+@settings(deadline=None)
 @given(rows, rows, discounts, keys, hours, st.none() | hours)
 def test_rates_follow_the_rules_told_in_fractions(
     book: dict[tuple[PriceKey, datetime], Decimal],
@@ -102,6 +103,7 @@ def test_rates_follow_the_rules_told_in_fractions(
         assert Fraction(found.rate) == half_away(expected / UNITS)
 
 
+@settings(deadline=None)
 @given(st.decimals(0, 10**15, places=20), st.integers(1, 10**7))
 def test_rounding_to_a_unit_is_within_half_a_quantum_and_exact(
     dollars: Decimal, units: int
