@@ -129,10 +129,18 @@ class AsOfForm(PlainForm):
 
 @admin.register(LedgerAccount)
 class LedgerAccountAdmin(ReadOnlyAdmin):
-    list_display = ("__str__", "customer", "quarter_index", "debit", "credit")
+    list_display = ("name", "customer", "quarter", "debit", "credit")
     list_filter = ("code", "customer")
     related = ("customer",)
     ordering = ("customer", "code", "quarter_index")
+
+    @admin.display(description="Account", ordering="code")
+    def name(self, account: LedgerAccount) -> str:
+        return formats.words(account.code)
+
+    @admin.display(description="Quarter", ordering="quarter_index")
+    def quarter(self, account: LedgerAccount) -> str:
+        return f"Q{account.quarter_index}" if account.quarter_index else "-"
 
     @admin.display(description="Debit", ordering="balance")
     def debit(self, account: LedgerAccount) -> str:

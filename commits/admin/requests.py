@@ -107,5 +107,8 @@ class RequestAdmin(RecordAdmin):
             ("State", pages.state(asked.state)),
             ("Commit", commit),
             ("Asked", pages.text(formats.instant(asked.requested_at), small=asked.requested_by)),
-            ("Decided", pages.text(formats.instant(asked.decided_at), small=asked.decided_by)),
+            (
+                "Decided",
+                pages.text(formats.instant(asked.decided_at) or "-", small=asked.decided_by),
+            ),
         ]

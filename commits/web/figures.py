@@ -123,12 +123,15 @@ def usage_groups(quarter: Quarter) -> list[totals.GroupTotal]:
 
 def by_project(quarter: Quarter, customer: Customer) -> list[usage_reports.UsageRow]:
     """Spend of a quarter by project, the dearest first; nothing where no project was named."""
-    rows = usage_reports.usage_rows(
-        customer_id=customer.pk,
-        start=quarter.starts_at,
-        end=quarter.ends_at,
-        group_by=["project"],
-    )
+    try:
+        rows = usage_reports.usage_rows(
+            customer_id=customer.pk,
+            start=quarter.starts_at,
+            end=quarter.ends_at,
+            group_by=["project"],
+        )
+    except BillingError:  # A zone whose days begin inside an hour: the rollups cannot tell.
+        return []
     named = any(row.project for row in rows)
     return sorted(rows, key=lambda row: -row.amount) if named else []
 
@@ -146,9 +149,16 @@ def affordable(balance: Balance) -> list[Affordable]:
     for model, mode, meter in meters:
         if (model, mode) not in top:
             continue
-        rate = rating.explain_rate(
-            customer_id=balance.customer.pk, occurred_at=at, model=model, mode=mode, meter=meter
-        ).rate
+        try:
+            rate = rating.explain_rate(
+                customer_id=balance.customer.pk,
+                occurred_at=at,
+                model=model,
+                mode=mode,
+                meter=meter,
+            ).rate
+        except BillingError:  # No price any more: nothing to say of this meter.
+            continue
         if rate:
             left = int((balance.available or Decimal(1)) // rate)
             rows.append(Affordable(model, mode, meter, rate, left))

@@ -127,7 +127,7 @@ def _event(
         "specversion": "1.0", "id": name, "source": "gateway", "subject": customer.key,
         "time": when.isoformat(), "type": "inference.tokens",
         "data": {
-            "model": model, "mode": "serverless", "project": PROJECTS[len(model) % 2], **tokens,
+            "model": model, "mode": "serverless", "project": PROJECTS[model < "h"], **tokens,
         },
     }  # fmt: skip
 
