@@ -50,8 +50,15 @@ class Acme:
         """An event that the agent had forgotten."""
         story.report(self.world, [late])
 
+    def wait_for_the_books(self) -> None:
+        """Some minutes pass: usage counts at once in what is shown, and is booked soon after."""
+        self.world.set_clock((self._now() + timedelta(minutes=5)).isoformat())
+
+    def _now(self) -> datetime:
+        return datetime.fromisoformat(self.world.ada.get("/sandbox/clock")["now"])
+
     def _moments(self, end: datetime) -> Iterator[datetime]:
-        now = datetime.fromisoformat(self.world.ada.get("/sandbox/clock")["now"])
+        now = self._now()
         half_months = [at("2026-01-01") + timedelta(days=15 * place) for place in range(32)]
         moments = sorted([*half_months, TRUE_UP_AT, end])
         yield from (moment for moment in moments if now < moment <= end)
