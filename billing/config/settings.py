@@ -214,6 +214,12 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    # Several things have a `state`; each set of them has its own name in the document.
+    "ENUM_NAME_OVERRIDES": {
+        "CommitStateEnum": ["draft", "active", "ended"],
+        "QuarterStateEnum": ["open", "planned", "approved", "posted", "invoiced"],
+        "RequestStateEnum": ["requested", "approved", "rejected"],
+    },
 }
 
 # --- Static files ---------------------------------------------------------------------------

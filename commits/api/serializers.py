@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from billing.api.fields import (
@@ -77,6 +78,9 @@ class AutoApproveSerializer(StrictSerializer):
     max_overage = CentsMoneyField(required=False, allow_null=True)
 
 
+@extend_schema_field(
+    {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+)
 class InstalmentField(serializers.Field[Any, Any, Any, Any]):
     """One dollar amount for every quarter, or a list with one for each."""
 

@@ -160,18 +160,27 @@ def _pending_credit(
 def _to_invoice(state: ChainState, quarter: Quarter) -> tuple[GrantToInvoice, ...]:
     """Instalments through the next quarter, and true-ups through this one, not invoiced yet.
 
-    An instalment of another commit of the chain is billed by that commit's own activation.
+    An instalment of another commit of the chain is billed by that commit's own activation. In a
+    preview the unposted quarters before have billed theirs at their own closes.
     """
+    before = state.quarters[: quarter.position - 1]
+    waits = any(item.state != QuarterState.POSTED for item in before)
+    # The last position whose money of each kind earlier closes bill.
+    billed_through = {
+        BillKind.INSTALMENT: quarter.position if waits else 0,
+        BillKind.TRUE_UP: quarter.position - 1 if waits else 0,
+    }
+    last = {BillKind.INSTALMENT: quarter.position + 1, BillKind.TRUE_UP: quarter.position}
+    kinds = {GrantKind.INSTALMENT: BillKind.INSTALMENT, GrantKind.TRUE_UP: BillKind.TRUE_UP}
     found = []
     for item in state.quarters[: quarter.position + 1]:
         for grant in state.issued[item.position]:
-            kind = {GrantKind.INSTALMENT: BillKind.INSTALMENT, GrantKind.TRUE_UP: BillKind.TRUE_UP}
-            bill = kind.get(GrantKind(grant.kind))
-            ahead = item.position > quarter.position
-            if bill is None or grant.invoice_id or (ahead and bill is not BillKind.INSTALMENT):
+            kind = kinds.get(GrantKind(grant.kind))
+            if kind is None or grant.invoice_id:
                 continue
-            if item.commit_id == quarter.commit_id or not ahead:
-                found.append(GrantToInvoice(bill, item.position, grant.ref, to_cents(grant.amount)))
+            ahead = item.position > quarter.position and item.commit_id != quarter.commit_id
+            if not ahead and billed_through[kind] < item.position <= last[kind]:
+                found.append(GrantToInvoice(kind, item.position, grant.ref, to_cents(grant.amount)))
     return tuple(found)
 
 
