@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import msgspec
 from django.db import connection
-from psycopg import Cursor
 
 from billing.domain.errors import InvariantViolation
 
@@ -124,12 +123,9 @@ def _write(statement: str, rows: list[RatedQuantity]) -> None:
         }
         for row in rows
     ]
-    connection.ensure_connection()
-    # Psycopg's own cursor binds on the server and so prepares the statement: planning it takes as
-    # long as running it.
-    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
-        cursor.execute(_GIVEN + statement, [msgspec.json.encode(given).decode()], prepare=True)
-        asked, written = cursor.fetchone() or (0, 0)
+    with connection.cursor() as cursor:
+        cursor.execute(_GIVEN + statement, [msgspec.json.encode(given).decode()])
+        asked, written = cursor.fetchone()
     if asked != written:
         raise InvariantViolation(
             "hour_rated_twice", "an hour of usage has been rated at another rate before"
