@@ -125,9 +125,8 @@ def policy_of(commit: Commit) -> RolloverPolicy:
 
 
 def has_successor(state: ChainState, quarter: Quarter) -> bool:
-    """Whether a renewal begins where this quarter ends."""
-    follower = state.quarter_at(quarter.position + 1)
-    return follower is not None and follower.commit_id != quarter.commit_id
+    """Whether a renewal has been signed: where this quarter ends, or tail quarters later."""
+    return state.quarters[-1].commit_id != quarter.commit_id
 
 
 def continues(state: ChainState, quarter: Quarter) -> bool | None:

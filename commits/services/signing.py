@@ -10,17 +10,17 @@ from decimal import Decimal
 from uuid import UUID, uuid4, uuid5
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 
 from billing.domain.errors import Conflict, InvalidInput, NotFound
 from billing.models import Customer, Invoice, Occasion
 from billing.services import audit, invoices
 from commits.domain.chain import GrantKind
 from commits.domain.periods import boundary, first_instant
-from commits.domain.terms import CommitTerms, problems
+from commits.domain.terms import MAX_QUARTERS, CommitTerms, problems
 from commits.models import Commit, CommitState, Grant, Quarter, QuarterState
 from commits.services import invoicing
-from commits.services.chains import load_chains
+from commits.services.chains import ChainState, continues, load_chains
 from commits.services.quarters import drop_quarter, extend, open_quarter
 from commits.services.retrying import retried
 from metering.services import rate_cards
@@ -191,31 +191,53 @@ def _join_predecessor(commit: Commit, starts_at: datetime, now: datetime) -> Non
     """A commit that starts where an unposted last or tail quarter ends renews its chain.
 
     It receives that quarter's rollover, and cents go on cumulating. Tail quarters that were opened
-    behind it go away. The end of an uncommitted period is no renewal: that is cut instead.
+    behind it go away; those still missing before it are opened, so that the tail reaches it. The
+    end of an uncommitted period is no renewal: that is cut instead.
     """
-    last = (
+    latest = (
         Quarter.objects.filter(
             commit__customer=commit.customer,
             commit__quarter_count__isnull=False,
             commit__state=CommitState.ACTIVE,
-            ends_at=starts_at,
-            index__gte=F("commit__quarter_count"),
         )
-        .exclude(state=QuarterState.POSTED)
-        .select_related("commit")
-        .first()
+        .order_by("ends_at")
+        .last()
     )
-    if last is None or commit.quarter_count is None:
+    if latest is None or commit.quarter_count is None:
         return
-    state = load_chains(origin_ids=[last.origin_id], lock=True)[last.origin_id]
-    last = state.quarters[last.position - 1]
-    if last.state == QuarterState.POSTED:
-        raise Conflict("commit_overlaps", "the quarter that ends there has just been posted")
+    state = load_chains(origin_ids=[latest.origin_id], lock=True)[latest.origin_id]
+    last = _last_before(state, starts_at, now)
+    if last is None:
+        return
     for ahead in reversed(state.quarters[last.position :]):
         drop_quarter(state=state, quarter=ahead, now=now)
     commit.origin_id = last.origin_id
-    commit.predecessor = last.commit
+    commit.predecessor = state.commit_of(last)
     commit.offset = last.position
+
+
+def _last_before(state: ChainState, starts_at: datetime, now: datetime) -> Quarter | None:
+    """The last or tail quarter that ends at `starts_at`; None where the chain is over by then.
+
+    Raises Conflict `commit_overlaps` where a tail without limit would run into the new term.
+    """
+    last = state.quarters[-1]
+    for _ in range(MAX_QUARTERS):
+        if last.ends_at >= starts_at or continues(state, last) is False:
+            break
+        commit = state.commit_of(last)
+        last = open_quarter(commit=commit, index=last.index + 1, now=now)
+        state.quarters.append(last)
+    if last.ends_at < starts_at and continues(state, last) is not False:
+        raise Conflict("commit_overlaps", "the tail before it has no end by then")
+    if last.ends_at > starts_at and last.starts_at < starts_at:
+        raise Conflict("commit_overlaps", "a successor starts at the end of a quarter")
+    found = next((q for q in state.quarters if q.ends_at == starts_at), None)
+    if found is None or found.index < (state.commit_of(found).quarter_count or 0):
+        return None
+    if found.commit_id != last.commit_id or found.state == QuarterState.POSTED:
+        raise Conflict("commit_overlaps", "another commit of this customer follows there")
+    return found
 
 
 def _make_room(commit: Commit, starts_at: datetime, now: datetime) -> None:
