@@ -46,6 +46,7 @@ class Chain:
     commits: list[Commit]
     posted: set[SlotKey] = field(default_factory=set)
     ended: SlotKey | None = None
+    cut_at: datetime | None = None  # an uncommitted customer's: where a signed commit took over
     billed_cents: int = 0  # overage cents on invoices, less credit notes for usage
     standing_overage: Fraction = Fraction(0)  # exact overage of posted quarters + given back
     closed_overage: dict[SlotKey, Fraction] = field(default_factory=dict)  # at its own close

@@ -91,15 +91,21 @@ def _leftover(commit: Commit, index: int, followed: bool) -> Leftover:
     return "refund" if commit.end == "refund" else "expire"
 
 
-def slots_of(commits: list[Commit], ended: SlotKey | None, horizon: datetime) -> list[Slot]:
-    """All quarters of a chain of commits, in order.
+def slots_of(
+    commits: list[Commit],
+    ended: SlotKey | None,
+    horizon: datetime,
+    cut_at: datetime | None = None,
+) -> list[Slot]:
+    """All quarters of a chain of commits, in order; none at or after `cut_at`.
 
     The whole term and the first tail quarter always exist; quarters without a natural end
     exist as far as `horizon`, and none after `ended`.
     """
     found: list[Slot] = []
     for place, commit in enumerate(commits):
-        cut = boundary(commits[place + 1], 1) if place + 1 < len(commits) else None
+        succeeded = place + 1 < len(commits)
+        cut = boundary(commits[place + 1], 1) if succeeded else cut_at
         certain = 1 if commit.quarters is None else commit.quarters + 1
         index = 0
         while True:
@@ -111,8 +117,9 @@ def slots_of(commits: list[Commit], ended: SlotKey | None, horizon: datetime) ->
                 break
             if cut is None and index > certain and start > horizon:
                 break
-            followed = cut is not None and end >= cut
-            last = index == commit.last_index and not followed
+            reaches = cut is not None and end >= cut
+            followed = reaches and succeeded
+            last = (index == commit.last_index or reaches) and not followed
             found.append(
                 Slot(
                     commit,

@@ -65,7 +65,7 @@ class Usage:
 def chain_slots(facts: Facts, chain: Chain) -> list[Slot]:
     """The quarters of a chain that exist now."""
     assert facts.now is not None
-    return slots_of(chain.commits, chain.ended, facts.now + FUTURE)
+    return slots_of(chain.commits, chain.ended, facts.now + FUTURE, chain.cut_at)
 
 
 def customer_slots(facts: Facts, customer: str) -> list[Slot]:

@@ -1,5 +1,7 @@
 """Signing of commits, successors, and the life of an invoice after it was made."""
 
+from datetime import datetime
+
 from .billing_run import issue
 from .closing import instalment_lines
 from .facts import Chain, Facts
@@ -22,6 +24,8 @@ def sign(facts: Facts, happening: Sign) -> str:
         if answer == "successor":
             chain = earlier[-1]
             chain.commits.append(commit)
+        if answer == "cut":
+            _cut(earlier[-1], boundary(commit, 1))
     if chain not in facts.chains:
         facts.chains.append(chain)
     quarters = fold_chain(facts, chain, rate_all(facts))
@@ -35,22 +39,32 @@ def _place(chain: Chain, commit: Commit) -> str:
     """Where a new commit stands: "successor" of a chain, "apart" from it, or refused.
 
     A successor starts at the end of the term or of a tail quarter that is not posted; a
-    signed commit cuts the running period of an uncommitted customer.
+    signed commit "cuts" the running period of an uncommitted customer, which is no renewal.
     """
     last, start = chain.commits[-1], boundary(commit, 1)
     if chain.ended:
-        end = slots_of(chain.commits, chain.ended, start)[-1].end
+        end = slots_of(chain.commits, chain.ended, start, chain.cut_at)[-1].end
         return "apart" if start >= end else "refused"
     posted = [index for key, index in chain.posted if key == last.key]
     if last.quarters is None:
         cut_after = boundary(last, max(posted, default=0) + 1)
-        return "successor" if commit.committed and start > cut_after else "refused"
+        if chain.cut_at is not None:
+            return "apart" if start >= chain.cut_at else "refused"
+        return "cut" if commit.committed and start >= cut_after else "refused"
     index = quarter_starting(last, start)
     if last.last_index is not None and start > boundary(last, last.last_index + 1):
         return "apart"
     if index is None or index <= last.quarters or index - 1 in posted:
         return "refused"
     return "successor"
+
+
+def _cut(chain: Chain, at: datetime) -> None:
+    """An uncommitted customer has signed: its period ends there, and its chain with it."""
+    chain.cut_at = at
+    keys = [slot.key for slot in slots_of(chain.commits, None, at, at)]
+    if all(key in chain.posted for key in keys):
+        chain.ended = keys[-1] if keys else (chain.commits[0].key, 0)
 
 
 def move_invoice(facts: Facts, happening: Finalize | Pay | VoidInvoice | Reissue) -> str:

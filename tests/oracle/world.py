@@ -1,6 +1,7 @@
 """The oracle itself: apply happenings one after another, then read any figure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
 from functools import singledispatchmethod
 
@@ -39,16 +40,23 @@ class World:
 
     `issue_at_once`: invoices are finalized when made. `daily_jobs`: the jobs that fell due
     before a happening run first, as on a real clock; without it only `Close` and `Advance`
-    run them. `job_time` is the UTC time of day of the job.
+    run them. `job_time` is the UTC time of day of the job. `lazy`: overage is given back when
+    usage is next booked (a job, `Advance`), net of all that arrived before, not at once.
     """
 
     def __init__(
-        self, *, issue_at_once: bool = True, daily_jobs: bool = False, job_time: time = time(0)
+        self,
+        *,
+        issue_at_once: bool = True,
+        daily_jobs: bool = False,
+        job_time: time = time(0),
+        lazy: bool = False,
     ) -> None:
         self.facts = Facts()
         self.issue_at_once = issue_at_once
         self.daily_jobs = daily_jobs
         self.job_time = job_time
+        self.lazy = lazy
         self.quiet = False
 
     def run(self, happenings: Iterable[Happening]) -> list[str]:
@@ -65,7 +73,7 @@ class World:
         self.facts.now = happening.at
         answer = self._apply(happening, before or happening.at)
         self.quiet = self.quiet and isinstance(happening, Advance)
-        if not isinstance(happening, Close | Advance):
+        if isinstance(happening, Close | Advance) is self.lazy:
             self._give_back()
         if self.issue_at_once:
             finalize_drafts(self.facts.invoices)
@@ -78,6 +86,7 @@ class World:
             if due > after:
                 self.facts.now = due
                 if not self.quiet or self._any_due(due):
+                    self._give_back()
                     Job(self.facts, due).run()
                 self.quiet = True
                 if self.issue_at_once:
@@ -89,6 +98,18 @@ class World:
         """True where a job has work although nothing happened since the job before."""
         slots = [open_slot(self.facts, chain) for chain in self.facts.chains]
         return any(slot and slot.end + slot.commit.grace <= now for slot in slots)
+
+    @contextmanager
+    def as_if_booked(self) -> Iterator[None]:
+        """What anyone is shown: with what the next booking will give back; nothing is kept."""
+        facts = self.facts
+        credits, count = list(facts.credits), facts.count
+        standing = [(chain, chain.standing_overage) for chain in facts.chains]
+        self._give_back()
+        yield
+        facts.credits, facts.count = credits, count
+        for chain, before in standing:
+            chain.standing_overage = before
 
     def _give_back(self) -> None:
         """Overage invoiced that the chain takes back becomes a credit in the open quarter."""

@@ -37,14 +37,10 @@ def oracle_quarters(world: World, commit: str) -> Figures:
     return found
 
 
-def product_quarters(product: Product, commit: str) -> Figures:
+def product_quarters(commit: str, views: Iterable[Any]) -> Figures:
     """The same as anyone reads them from the service."""
-    from commits.models import Commit
-    from commits.services import balances
-
     found: Figures = {}
-    stored = Commit.objects.get(pk=product.commits[commit])
-    for view in balances.read_quarters(commit=stored):
+    for view in views:
         name, figures = f"{commit} Q{view.quarter.index}", view.figures
         found[f"{name} bounds"] = (view.quarter.starts_at, view.quarter.ends_at)
         found[f"{name} posted"] = figures.closed

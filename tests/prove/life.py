@@ -42,6 +42,7 @@ class Life(RuleBasedStateMachine):
         self.book: set[tuple[object, ...]] = set()
         self.best = Fraction(0)
         self.names = 0
+        self.signings = 0
         self.ended_at: datetime | None = None
 
     # --- What there is -----------------------------------------------------------------------

@@ -6,18 +6,19 @@ Hypothesis draws, so a seed replays exactly; a failing story is made smaller by
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from tests.oracle import happenings as told
-from tests.oracle.quarters import boundary
+from tests.oracle.quarters import boundary, months_later
 from tests.oracle.terms import Commit
 from tests.prove import contracts
 from tests.prove.life import COUNTS
 from tests.prove.money_rules import MoneyRules
-from tests.prove.twin import DAY
+from tests.prove.twin import DAY, Twin
 from tests.prove.usage_rules import UsageRules
 
 
@@ -25,13 +26,16 @@ class Machine(UsageRules, MoneyRules):
     """One contract. Rules draw what happens next and when."""
 
     @initialize(
-        commit=contracts.signed_commits(),
+        commit=st.one_of(
+            contracts.signed_commits(), contracts.signed_commits(), contracts.uncommitted_terms()
+        ),
         ahead=st.sampled_from([20 * DAY, DAY, timedelta(0), -DAY, -40 * DAY]),
         every_day=st.sampled_from([False, False, False, True]),
+        lazy=st.booleans(),
     )
-    def sign(self, commit: Commit, ahead: timedelta, every_day: bool) -> None:
+    def sign(self, commit: Commit, ahead: timedelta, every_day: bool, lazy: bool) -> None:
         """Prices, then a commit signed before its start or after."""
-        self.twin.every_day = every_day
+        self.twin = Twin(every_day=every_day, lazy=lazy)
         at = boundary(commit, 1) - ahead
         for price in contracts.opening_book():
             self.twin.story.append(told.AddPrice(at=at, price=price))
@@ -40,6 +44,29 @@ class Machine(UsageRules, MoneyRules):
             self.book.add((price.model, price.mode, price.meter, price.effective_at))
         self.best = commit.discount
         self.tell(told.Sign(at=at, commit=commit))
+
+    @precondition(lambda self: self.alive and self.signings < 3)
+    @rule(
+        commit=contracts.signed_commits(),
+        quarters=st.sampled_from([0, 0, 0, 1, 2]),
+        days=st.sampled_from([0, 0, 0, 0, 17]),
+    )
+    def sign_again(self, commit: Commit, quarters: int, days: int) -> None:
+        """A renewal, or the first promise of a customer who made none; refused elsewhere."""
+        former = self.commit
+        if former.quarters is None:
+            starts_on = self.now.date() + (days - 5) * timedelta(days=1 + quarters)
+        else:
+            months = (former.quarters + quarters) * 3
+            starts_on = months_later(former.starts_on, months) + timedelta(days=days)
+        renewed = replace(
+            commit, key=self.name("B"), zone=former.zone, starts_on=starts_on, overrides=()
+        )
+        self.signings += 1
+        if self.tell(told.Sign(at=self.now, commit=renewed)) == "ok":
+            self.best = renewed.discount
+            self.asked.clear()
+            self.overrides.clear()
 
     @precondition(lambda self: self.alive)
     @rule(days=st.sampled_from([1, 2, 7, 31, 60]))

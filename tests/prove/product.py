@@ -7,7 +7,7 @@ have been imported.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import singledispatchmethod
@@ -218,13 +218,21 @@ class Product:
         daily.draw_down(now=now)
         closes.run_closes(as_of=now, now=now)
 
-    def settle(self, now: datetime) -> None:
+    def settle(self, now: datetime, *, book: bool = True) -> None:
         """Issue drafts as if Stripe had finalized them, and book what is not booked."""
         from commits.services import daily
         from tests.prove import stripe_words
 
         stripe_words.finalize_drafts(now)
-        daily.draw_down(now=now)
+        if book:
+            daily.draw_down(now=now)
+
+    def views(self, commit: str) -> Sequence[Any]:
+        """The quarters of a commit as anyone reads them."""
+        from commits.models import Commit as Stored
+        from commits.services import balances
+
+        return balances.read_quarters(commit=Stored.objects.get(pk=self.commits[commit]))
 
 
 def asked(ask: Callable[[], object]) -> str:

@@ -11,11 +11,11 @@ from tests.prove.database import given_up
 from tests.prove.twin import DifferenceError, tell
 
 
-def failure(story: Sequence[Happening]) -> DifferenceError | None:
+def failure(story: Sequence[Happening], *, every_day: bool, lazy: bool) -> DifferenceError | None:
     """How a story fails, if it does."""
     with given_up():
         try:
-            tell(list(story))
+            tell(list(story), every_day=every_day, lazy=lazy)
         except DifferenceError as error:
             return error
         except Exception:  # The oracle cannot tell it without what was left out.
@@ -43,7 +43,7 @@ def smaller(error: DifferenceError, seconds: float) -> DifferenceError:
         place, found = 0, False
         while place < len(rest) and time.monotonic() < until:
             fewer = [*rest[:place], *rest[place + width :]]
-            failed = failure([*head, *fewer])
+            failed = failure([*head, *fewer], every_day=error.every_day, lazy=error.lazy)
             if failed is not None and kind_of(failed) == kind_of(error):
                 best, found = failed, True
                 rest = failed.story[signed + 1 :]

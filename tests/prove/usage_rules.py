@@ -19,7 +19,7 @@ sizes = st.sampled_from(["0.000001", "0.001", "0.3", "1", "2.5", "7", "20", "100
 uses = st.one_of(
     st.sampled_from(contracts.USES),
     st.sampled_from(contracts.USES),
-    st.sampled_from([*contracts.USES, contracts.UNPRICED]),
+    st.sampled_from([*contracts.USES, contracts.UNPRICED, contracts.UNPRICED]),
 )
 
 
