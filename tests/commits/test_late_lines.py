@@ -1,5 +1,7 @@
 """Late usage is billed over the late events alone, not over what was there in time."""
 
+from decimal import Decimal
+
 import pytest
 
 from billing.models import Customer, InvoiceLine
@@ -17,5 +19,5 @@ def test_only_what_came_late_has_a_late_line(acme: Customer, commit: Commit) -> 
     closes.run_closes(as_of=at("2026-07-04"), now=at("2026-07-04"))
     late = InvoiceLine.objects.filter(kind="late_usage")
     assert list(late.values_list("quarter_index", "meter", "quantity", "amount_cents")) == [
-        (1, "micros", 750_000, 75)
+        (1, "micros", Decimal(750_000), 75)
     ]
