@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from billing.api.credit_note_bodies import CreditNoteOut, credit_note_body
 from billing.api.fields import InstantField, MoneyField, StrictSerializer, TextField
 from billing.domain.money import plain
 from billing.models import Customer, Invoice, InvoiceLine, InvoiceState, JournalEntry, LineKind
@@ -74,6 +75,7 @@ class InvoiceOut(serializers.Serializer[Invoice]):
     due_at = InstantField(allow_null=True)
     paid_at = InstantField(allow_null=True)
     lines = InvoiceLineOut(many=True)
+    credit_notes = CreditNoteOut(many=True)
 
 
 class PostingOut(serializers.Serializer[Any]):
@@ -147,6 +149,7 @@ def invoice_body(invoice: Invoice) -> dict[str, Any]:
         "due_at": _instant(invoice.due_at),
         "paid_at": _instant(invoice.paid_at),
         "lines": [_line_body(line) for line in invoice.lines.all()],
+        "credit_notes": [credit_note_body(note) for note in invoice.credit_notes.all()],
     }
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from billing.api import views
+from billing.api import credit_notes, views
 
 urlpatterns = [
     path("customers", views.CustomersView.as_view(), name="customers"),
@@ -23,5 +23,13 @@ urlpatterns = [
         name="invoice-reissue",
     ),
     path("invoices/<uuid:invoice_id>/push", views.InvoicePushView.as_view(), name="invoice-push"),
+    path(
+        "invoices/<uuid:invoice_id>/credit-notes",
+        credit_notes.CreditNotesView.as_view(),
+        name="credit-notes",
+    ),
+    path("credit-notes/<uuid:note_id>/reject", credit_notes.CreditNoteRejectView.as_view()),
+    path("credit-notes/<uuid:note_id>/refunded", credit_notes.CreditNoteRefundedView.as_view()),
+    path("credit-notes/<uuid:note_id>/push", credit_notes.CreditNotePushView.as_view()),
     path("webhooks/stripe", views.StripeWebhookView.as_view(), name="stripe-webhook"),
 ]

@@ -34,17 +34,24 @@ class LineAmount:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceFacts:
-    """What the books need to know of an invoice."""
+    """What the books need to know of an invoice. `credited_cents` is what credit notes have taken
+    off what the customer still owes on it."""
 
     id: UUID
     scope: Scope
     lines: tuple[LineAmount, ...]
     tax_cents: int = 0
+    credited_cents: int = 0
 
     @property
     def owed(self) -> Decimal:
         """What the customer owes on it in dollars, tax included."""
         return from_cents(sum(line.cents for line in self.lines) + self.tax_cents)
+
+    @property
+    def outstanding(self) -> Decimal:
+        """What of it stands in receivables until it is paid: what is owed, less credit notes."""
+        return self.owed - from_cents(self.credited_cents)
 
 
 def _entry(
@@ -81,26 +88,30 @@ def voided(invoice: InvoiceFacts, on: date) -> Entry:
     return _entry(invoice, "voided", EntryCode.INVOICE_VOIDED, on, postings)
 
 
-def paid(invoice: InvoiceFacts, on: date, *, outside_cents: int) -> list[Entry]:
+def paid(
+    invoice: InvoiceFacts, on: date, *, outside_cents: int, customer_credit_cents: int = 0
+) -> list[Entry]:
     """What came through Stripe into clearing, what came outside of it into the bank.
 
-    `outside_cents` is the part that Stripe was only told about; one entry for each part.
+    `outside_cents` is the part that Stripe was only told about, `customer_credit_cents` what came
+    off a credit that the customer had with us; one entry for each part.
     """
-    outside = min(from_cents(outside_cents), invoice.owed)
+    outside = min(from_cents(outside_cents), invoice.outstanding)
+    credit = min(from_cents(customer_credit_cents), invoice.outstanding - outside)
+    through_stripe = invoice.outstanding - outside - credit
+    by_credit = (
+        (AccountCode.CUSTOMER_CREDITS, None, credit),
+        (AccountCode.ACCOUNTS_RECEIVABLE, None, -credit),
+    )
     parts = (
-        ("paid", EntryCode.PAYMENT_STRIPE, invoice.owed - outside, False),
-        ("paid_outside", EntryCode.PAYMENT_OUTSIDE, outside, True),
+        ("paid", EntryCode.PAYMENT_STRIPE, payment_moves(through_stripe, outside_stripe=False)),
+        ("paid_outside", EntryCode.PAYMENT_OUTSIDE, payment_moves(outside, outside_stripe=True)),
+        ("paid_by_credit", EntryCode.PAYMENT_CUSTOMER_CREDIT, by_credit),
     )
     return [
-        _entry(
-            invoice,
-            what,
-            code,
-            on,
-            postings_of(invoice.scope, *payment_moves(dollars, outside_stripe=is_outside)),
-        )
-        for what, code, dollars, is_outside in parts
-        if dollars
+        _entry(invoice, what, code, on, postings)
+        for what, code, moves in parts
+        if (postings := postings_of(invoice.scope, *moves))
     ]
 
 
@@ -111,12 +122,13 @@ def uncollectible(
 
     `unused_by_quarter` is cut down to what this invoice billed in advance for each quarter.
     """
-    unused = [
-        (quarter, min(dollars, unused_by_quarter.get(quarter, ZERO)))
-        for quarter, dollars in sorted(in_advance_by_quarter(invoice.lines).items())
-        if unused_by_quarter.get(quarter, ZERO) > 0
-    ]
-    earned = invoice.owed - sum((dollars for _, dollars in unused), ZERO)
+    unused: list[tuple[int, Decimal]] = []
+    earned = invoice.outstanding
+    for quarter, dollars in sorted(in_advance_by_quarter(invoice.lines).items()):
+        part = min(dollars, unused_by_quarter.get(quarter, ZERO), earned)
+        if part > 0:
+            unused.append((quarter, part))
+            earned -= part
     postings = postings_of(invoice.scope, *uncollectible_moves(earned, unused))
     return _entry(invoice, "uncollectible", EntryCode.INVOICE_UNCOLLECTIBLE, on, postings)
 

@@ -1,5 +1,6 @@
 """What billing stores: customers, the ledger, invoices, and the records that make things once."""
 
+from billing.models.credit_notes import RULE, CreditNote, CreditNoteKind, CreditNoteState
 from billing.models.customers import ApiKey, ApiKeyKind, Customer, CustomerLogin
 from billing.models.invoices import (
     Invoice,
@@ -20,10 +21,14 @@ from billing.models.records import (
 )
 
 __all__ = [
+    "RULE",
     "AccountingPeriod",
     "ApiKey",
     "ApiKeyKind",
     "AuditEvent",
+    "CreditNote",
+    "CreditNoteKind",
+    "CreditNoteState",
     "Customer",
     "CustomerLogin",
     "IdempotentRequest",

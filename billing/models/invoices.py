@@ -141,7 +141,8 @@ class InvoiceLine(models.Model):
 
 
 class StripeCall(models.Model):
-    """One step of an invoice's way to Stripe: the exact payload, stored before it is sent.
+    """One step of the way to Stripe of an invoice or of a credit note on it: the exact payload,
+    stored before it is sent.
 
     Unique per (invoice, step, epoch): the idempotency key is made of these, and a step is only
     sent again under a new epoch after Stripe was asked what it has.

@@ -11,11 +11,11 @@ from uuid import UUID
 from django.db import transaction
 
 from billing.domain import invoice_entries
-from billing.domain.errors import ExternalFailure, InvariantViolation
+from billing.domain.errors import Conflict, ExternalFailure, InvariantViolation
 from billing.domain.journal import AccountCode, AccountKey, Entry, Posting, Scope
-from billing.domain.money import ZERO
+from billing.domain.money import ZERO, from_cents
 from billing.models import Invoice, InvoiceState, JournalEntry, PushStep
-from billing.services import invoices, ledger, stripe_gateway
+from billing.services import credit_note_moves, invoices, ledger, stripe_gateway
 from billing.services.stripe_gateway import RemoteInvoice
 
 UnusedByQuarter = Callable[[Invoice], Mapping[int, Decimal]]
@@ -102,6 +102,7 @@ def record_finalized(
 
 def record_void(*, invoice: Invoice, now: datetime) -> None:
     """Void a locked, unpaid invoice; the reverse of its issue if it was ever issued."""
+    refuse_credited(invoice)
     entries: list[Entry] = []
     if invoice.state != InvoiceState.DRAFT:
         facts, on = invoices.facts_of(invoice), invoices.accounting_date(now=now)
@@ -112,16 +113,29 @@ def record_void(*, invoice: Invoice, now: datetime) -> None:
     ledger.post_entries(entries=entries, now=now)
 
 
+def refuse_credited(invoice: Invoice) -> None:
+    """An invoice with credit notes is not voided: their cents would be taken back twice."""
+    if invoice.credit_notes.filter(state__in=["approved", "issued"]).exists():
+        raise Conflict("invoice_has_credit_notes", "Credit what is left of it instead.")
+
+
 def _pay(invoice: Invoice, remote: RemoteInvoice, now: datetime) -> None:
+    # What the customer paid is what Stripe's credit notes left to pay, not what ours did.
+    moves = credit_note_moves.follow_payment(
+        invoice=invoice, credited_cents=remote.credited_before_payment, now=now
+    )
     facts, on = invoices.facts_of(invoice), invoices.accounting_date(now=now)
     outside = remote.amount_paid_outside
     entries = [
         *_collectible_again(invoice, now),
-        *invoice_entries.paid(facts, on, outside_cents=outside),
+        *moves,
+        *invoice_entries.paid(
+            facts, on, outside_cents=outside, customer_credit_cents=remote.credit_used
+        ),
     ]
     invoice.state = InvoiceState.PAID
     invoice.paid_at = now
-    invoice.paid_outside_stripe = outside >= invoice.total_cents + invoice.tax_cents
+    invoice.paid_outside_stripe = 0 < facts.outstanding <= from_cents(outside)
     invoice.save(update_fields=["state", "paid_at", "paid_outside_stripe"])
     ledger.post_entries(entries=entries, now=now)
 

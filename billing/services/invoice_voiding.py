@@ -35,7 +35,8 @@ def void_invoice(
     """Void an unpaid invoice, at Stripe first, then in the books: the reverse of its issue.
 
     Again is a no-op. Conflict `invoice_paid` if it is paid, also if only Stripe knew;
-    `invoice_is_being_pushed` while a worker is sending it. Calls Stripe.
+    `invoice_is_being_pushed` while a worker is sending it; `invoice_has_credit_notes`. Calls
+    Stripe.
     """
     invoices.get_invoice(invoice_id=invoice_id)
     lease = push_leases.take(invoice_id=invoice_id)
@@ -47,6 +48,7 @@ def void_invoice(
             return invoice
         if invoice.state == InvoiceState.PAID:
             raise Conflict("invoice_paid", "A paid invoice is corrected by a credit note.")
+        invoice_sync.refuse_credited(invoice)
         _void_at_stripe(lease, invoice, now)
         with transaction.atomic():
             invoice = invoices.locked_invoice(invoice_id=invoice_id)

@@ -14,7 +14,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 
 from billing.domain.errors import IdempotencyConflict, InvalidInput, NotFound
 from billing.domain.invoice_entries import InvoiceFacts, LineAmount
@@ -150,8 +150,9 @@ def get_invoice(*, invoice_id: UUID) -> Invoice:
 
 
 def invoices_of(*, customer: Customer) -> QuerySet[Invoice]:
-    """A customer's invoices with their lines, newest first."""
-    return customer.invoices.prefetch_related("lines").order_by("-created_at", "-id")
+    """A customer's invoices with their lines and credit notes, newest first."""
+    found = customer.invoices.prefetch_related("lines", "credit_notes")
+    return found.order_by("-created_at", "-id")
 
 
 def locked_invoice(*, invoice_id: UUID) -> Invoice:
@@ -169,7 +170,14 @@ def facts_of(invoice: Invoice) -> InvoiceFacts:
             for line in invoice.lines.all()
         ),
         tax_cents=invoice.tax_cents,
+        credited_cents=credited_cents(invoice),
     )
+
+
+def credited_cents(invoice: Invoice) -> int:
+    """What booked credit notes have taken off what the customer owes on it."""
+    found = invoice.credit_notes.filter(state__in=["approved", "issued"])
+    return int(found.aggregate(cents=Sum("receivable_cents"))["cents"] or 0)
 
 
 def accounting_date(*, now: datetime) -> date:

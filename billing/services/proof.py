@@ -18,6 +18,7 @@ from billing.domain.journal import (
     fingerprint,
 )
 from billing.models import JournalEntry
+from billing.services.credit_note_proof import NOTE_QUERIES
 
 _CHUNK = 2000
 
@@ -92,7 +93,10 @@ _QUERIES: tuple[tuple[str, str], ...] = (
              ON entry.invoice_id = invoice.id
            GROUP BY invoice.id
            HAVING coalesce(sum(posting.amount), 0) * 100 <> CASE invoice.state
-               WHEN 'finalized' THEN invoice.total_cents + invoice.tax_cents ELSE 0 END""",
+               WHEN 'finalized' THEN invoice.total_cents + invoice.tax_cents -
+                   (SELECT coalesce(sum(receivable_cents), 0) FROM billing_creditnote note
+                    WHERE note.invoice_id = invoice.id AND note.state IN ('approved', 'issued'))
+               ELSE 0 END""",
     ),
     (
         "Invoice {} is paid, and its payment entries come to {}.",
@@ -100,20 +104,26 @@ _QUERIES: tuple[tuple[str, str], ...] = (
            FROM billing_invoice invoice
            LEFT JOIN (billing_posting posting
                JOIN billing_journalentry entry ON entry.id = posting.entry_id
-                 AND entry.code IN ('payment.stripe', 'payment.outside_stripe')
+                 AND entry.code IN (
+                     'payment.stripe', 'payment.outside_stripe', 'payment.customer_credit')
                JOIN billing_ledgeraccount account
                  ON account.id = posting.account_id AND account.code = 'accounts_receivable')
              ON entry.invoice_id = invoice.id
            WHERE invoice.state = 'paid' GROUP BY invoice.id
            HAVING coalesce(-sum(posting.amount), 0) * 100
-               <> invoice.total_cents + invoice.tax_cents""",
+               <> invoice.total_cents + invoice.tax_cents -
+                   (SELECT coalesce(sum(receivable_cents), 0) FROM billing_creditnote note
+                    WHERE note.invoice_id = invoice.id AND note.state IN ('approved', 'issued'))""",
     ),
     (
         "Customer {} has receivables of {} and open invoices of {}.",
         """SELECT account.customer_id, account.balance, open.dollars
            FROM billing_ledgeraccount account CROSS JOIN LATERAL (
-               SELECT coalesce(sum(total_cents + tax_cents), 0) / 100.0 AS dollars
-               FROM billing_invoice WHERE customer_id = account.customer_id
+               SELECT (coalesce(sum(total_cents + tax_cents), 0) - coalesce(sum((
+                   SELECT sum(receivable_cents) FROM billing_creditnote note
+                   WHERE note.invoice_id = invoice.id AND note.state IN ('approved', 'issued')
+               )), 0)) / 100.0 AS dollars
+               FROM billing_invoice invoice WHERE invoice.customer_id = account.customer_id
                  AND state = 'finalized') open
            WHERE account.code = 'accounts_receivable' AND account.balance <> open.dollars""",
     ),
@@ -123,7 +133,7 @@ _QUERIES: tuple[tuple[str, str], ...] = (
 def ledger_problems() -> list[str]:
     """Everything that is wrong with the journal, the accounts and the invoices."""
     problems = []
-    for sentence, query in _QUERIES:
+    for sentence, query in (*_QUERIES, *NOTE_QUERIES):
         with connection.cursor() as cursor:
             cursor.execute(query)
             problems += [sentence.format(*row) for row in cursor.fetchall()]

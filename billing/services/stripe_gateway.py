@@ -37,6 +37,9 @@ class RemoteInvoice:
     number: str
     hosted_url: str
     metadata: Mapping[str, str]
+    amount_remaining: int = 0
+    credited_before_payment: int = 0
+    credit_used: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ def _client() -> stripe.StripeClient:
 
 
 @contextmanager
-def _translated() -> Iterator[stripe.StripeClient]:
+def translated() -> Iterator[stripe.StripeClient]:
     """Stripe's errors as ExternalFailure; the codes are told apart by the step machine."""
     try:
         yield _client()
@@ -133,31 +136,36 @@ def _invoice(found: stripe.Invoice) -> RemoteInvoice:
         number=plain.get("number") or "",
         hosted_url=plain.get("hosted_invoice_url") or "",
         metadata=plain.get("metadata") or {},
+        amount_remaining=plain["amount_remaining"],
+        credited_before_payment=plain["pre_payment_credit_notes_amount"],
+        # A negative balance is the customer's credit; finalizing takes of it what it can.
+        credit_used=min(0, plain.get("ending_balance") or 0)
+        - min(0, plain.get("starting_balance") or 0),
     )
 
 
 def create_customer(*, payload: Mapping[str, Any], key: str) -> str:
     """A new customer at Stripe: its id."""
-    with _translated() as client:
+    with translated() as client:
         return client.v1.customers.create(cast(Any, payload), {"idempotency_key": key}).id
 
 
 def find_customers(*, email: str) -> list[tuple[str, Mapping[str, str]]]:
     """Ids and metadata of the customers with that email (lists are up to date, search is not)."""
-    with _translated() as client:
+    with translated() as client:
         found = client.v1.customers.list({"email": email, "limit": _PAGE}).auto_paging_iter()
         return [(customer.id, customer.to_dict().get("metadata") or {}) for customer in found]
 
 
 def create_invoice(*, payload: Mapping[str, Any], key: str) -> RemoteInvoice:
     """A new draft."""
-    with _translated() as client:
+    with translated() as client:
         return _invoice(client.v1.invoices.create(cast(Any, payload), {"idempotency_key": key}))
 
 
 def list_invoices(*, customer: str, created_since: int) -> list[RemoteInvoice]:
     """All invoices of a customer made at or after a unix time."""
-    with _translated() as client:
+    with translated() as client:
         found = client.v1.invoices.list(
             {"customer": customer, "created": {"gte": created_since}, "limit": _PAGE}
         )
@@ -166,7 +174,7 @@ def list_invoices(*, customer: str, created_since: int) -> list[RemoteInvoice]:
 
 def add_lines(*, invoice: str, payload: Mapping[str, Any], key: str) -> RemoteInvoice:
     """Lines, and metadata of the invoice in the same call."""
-    with _translated() as client:
+    with translated() as client:
         return _invoice(
             client.v1.invoices.add_lines(invoice, cast(Any, payload), {"idempotency_key": key})
         )
@@ -174,20 +182,20 @@ def add_lines(*, invoice: str, payload: Mapping[str, Any], key: str) -> RemoteIn
 
 def get_invoice(*, invoice: str) -> RemoteInvoice:
     """The invoice as it is now."""
-    with _translated() as client:
+    with translated() as client:
         return _invoice(client.v1.invoices.retrieve(invoice))
 
 
 def list_lines(*, invoice: str) -> list[RemoteLine]:
     """All lines, over all pages."""
-    with _translated() as client:
+    with translated() as client:
         found = client.v1.invoices.line_items.list(invoice, {"limit": _PAGE}).auto_paging_iter()
         return [RemoteLine(line.amount, line.to_dict().get("metadata") or {}) for line in found]
 
 
 def finalize_invoice(*, invoice: str, payload: Mapping[str, Any], key: str) -> RemoteInvoice:
     """Draft to open."""
-    with _translated() as client:
+    with translated() as client:
         return _invoice(
             client.v1.invoices.finalize_invoice(
                 invoice, cast(Any, payload), {"idempotency_key": key}
@@ -197,19 +205,19 @@ def finalize_invoice(*, invoice: str, payload: Mapping[str, Any], key: str) -> R
 
 def send_invoice(*, invoice: str, key: str) -> RemoteInvoice:
     """Let Stripe mail it."""
-    with _translated() as client:
+    with translated() as client:
         return _invoice(client.v1.invoices.send_invoice(invoice, {}, {"idempotency_key": key}))
 
 
 def void_invoice(*, invoice: str, key: str) -> RemoteInvoice:
     """Open or uncollectible to void."""
-    with _translated() as client:
+    with translated() as client:
         return _invoice(client.v1.invoices.void_invoice(invoice, {}, {"idempotency_key": key}))
 
 
 def delete_draft(*, invoice: str) -> None:
     """Remove a draft; it consumes no number."""
-    with _translated() as client:
+    with translated() as client:
         client.v1.invoices.delete(invoice)
 
 

@@ -10,13 +10,12 @@ epoch.
 import json
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from billing.domain.errors import ExternalFailure
 from billing.models import Invoice, StripeCall
 from billing.services import clock
 from billing.services.push_leases import Lease
-from billing.services.stripe_gateway import RemoteInvoice
 from billing.services.stripe_payloads import idempotency_key
 
 # Stripe may forget a key after 24 hours; an hour is left for slow clocks and slow calls.
@@ -26,13 +25,26 @@ _NOT_ANSWERED = frozenset(
     {"stripe_unreachable", "stripe_rate_limit", "stripe_busy", "stripe_refuses_key"}
 )
 
-Send = Callable[[Mapping[str, Any], str], RemoteInvoice]
-Find = Callable[[StripeCall], RemoteInvoice | None]
+
+class Remote(Protocol):
+    """Something at Stripe."""
+
+    @property
+    def id(self) -> str: ...
+
+
+Found = TypeVar("Found", bound=Remote)
 
 
 def do_once(
-    *, lease: Lease, invoice: Invoice, step: str, payload: Mapping[str, Any], send: Send, find: Find
-) -> RemoteInvoice:
+    *,
+    lease: Lease,
+    invoice: Invoice,
+    step: str,
+    payload: Mapping[str, Any],
+    send: Callable[[Mapping[str, Any], str], Found],
+    find: Callable[[StripeCall], Found | None],
+) -> Found:
     """The outcome of a step: sent now, answered again, or found.
 
     `find` looks at Stripe for what an earlier attempt may have done and answers None if nothing.
