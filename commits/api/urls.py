@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from commits.api import requests, sandbox, views
+from commits.api import credit_notes, requests, sandbox, views
 
 urlpatterns = [
     path("commits", views.CommitsView.as_view()),
@@ -20,6 +20,7 @@ urlpatterns = [
     path("commits/<uuid:commit_id>/overrides", requests.OverridesView.as_view()),
     path("overrides/<uuid:override_id>/approve", requests.ApproveOverrideView.as_view()),
     path("overrides/<uuid:override_id>/reject", requests.RejectOverrideView.as_view()),
+    path("credit-notes/<uuid:note_id>/approve", credit_notes.CreditNoteApproveView.as_view()),
     path("closes", views.ClosesView.as_view()),
     path("customers/<str:key>/balance", views.BalanceView.as_view()),
     path("sandbox/clock", sandbox.SandboxClockView.as_view()),

@@ -8,6 +8,7 @@ in time; the books then post the difference.
     granted    = everything drawable in the quarter, what rolled in included
     used       = exact rated usage of the quarter = drawn from grants + overage
     rolled_out = what the next quarter receives; breakage = what expired
+    refunded   = what credit notes have given back; kept = what they still have to, at the end
 
 Draw order within a quarter: (1) credits that do not roll, earliest expiry first; (2) rollover
 grants, in the order in which their sources stood in the quarter before; (3) the instalment;
@@ -36,11 +37,16 @@ class GrantKind(StrEnum):
 
 
 class Settlement(StrEnum):
-    """What becomes of a quarter's leftover money when it closes."""
+    """What becomes of a quarter's leftover money when it closes.
+
+    RETURN: nothing follows any more although nothing expires, so that what would roll is refunded.
+    Overage given back is refunded at every end.
+    """
 
     ROLL = "roll"
     EXPIRE = "expire"
     REFUND = "refund"
+    RETURN = "return"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,8 @@ class UsageSlice:
 @dataclass(frozen=True, slots=True)
 class QuarterInput:
     """What one quarter brings into the chain. `index` counts along the chain from 1; `policy` and
-    `settlement` are those of the commit that the quarter belongs to."""
+    `settlement` are those of the commit that the quarter belongs to. `refunded` dollars of its
+    money have gone back to the customer and are not called back."""
 
     index: int
     grants: tuple[Grant, ...]
@@ -94,6 +101,7 @@ class QuarterInput:
     policy: RolloverPolicy = ROLL_EVERYTHING
     settlement: Settlement = Settlement.ROLL
     closed: bool = False
+    refunded: Decimal = ZERO
 
     @property
     def used(self) -> Decimal:
@@ -103,17 +111,25 @@ class QuarterInput:
 
 @dataclass(frozen=True, slots=True)
 class GrantFigures:
-    """What became of one grant in its quarter: amount = drawn + rolled_out + broken + remaining."""
+    """What became of one grant in its quarter:
+    amount = drawn + rolled_out + broken + refunded + kept + remaining."""
 
     grant: Grant
     drawn: Decimal
     rolled_out: Decimal = ZERO
     broken: Decimal = ZERO
+    refunded: Decimal = ZERO
+    kept: Decimal = ZERO
+
+    @property
+    def returned(self) -> Decimal:
+        """What goes back to the customer, or below a cent to rounding."""
+        return self.refunded + self.kept
 
     @property
     def remaining(self) -> Decimal:
         """What can still be drawn (nothing once the quarter has closed)."""
-        return self.grant.amount - self.drawn - self.rolled_out - self.broken
+        return self.grant.amount - self.drawn - self.rolled_out - self.broken - self.returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +156,13 @@ class QuarterFigures:
 
     @property
     def drawn(self) -> Decimal:
-        return sum((figures.drawn for figures in self.grants), ZERO)
+        """Used and not overage. Where refunded money is missing, less than grants were drawn."""
+        return self.used - self.overage
+
+    @property
+    def kept(self) -> Decimal:
+        """What is left at the very end: refunded by the cent, below it for rounding."""
+        return sum((figures.kept for figures in self.grants), ZERO)
 
     @property
     def available(self) -> Decimal:
@@ -180,16 +202,32 @@ def draw_order(grants: Sequence[Grant]) -> list[Grant]:
     return [grant for _, grant in sorted(enumerate(grants), key=place)]
 
 
-def draw_down(grants: Sequence[Grant], usage: Sequence[UsageSlice]) -> list[Decimal]:
+def withdraw(grants: Sequence[Grant], refunded: Decimal) -> tuple[list[Decimal], Decimal]:
+    """How much of each grant (in draw order) has gone back to the customer, and what is missing.
+
+    Taken from paid money and overage given back, from what would be drawn last. Missing is what
+    these grants no longer hold, because late usage has drawn on it before it came here.
+    """
+    taken = [ZERO] * len(grants)
+    for place in reversed(range(len(grants))):
+        if grants[place].paid or grants[place].rolls_whole:
+            taken[place] = min(refunded, grants[place].amount)
+            refunded -= taken[place]
+    return taken, refunded
+
+
+def draw_down(
+    grants: Sequence[Grant], usage: Sequence[UsageSlice], gone: Sequence[Decimal] = ()
+) -> list[Decimal]:
     """How much each grant (already in draw order) covers of the quarter's usage.
 
     Computed over the whole quarter. A grant that expires inside it covers only usage timed before
-    its expiry; each grant takes the earliest usage first.
+    its expiry; each grant takes the earliest usage first. `gone` is what has been refunded of each.
     """
     open_usage = [piece.amount for piece in usage]
     drawn = []
-    for grant in grants:
-        left = grant.amount
+    for grant, away in zip(grants, gone or [ZERO] * len(grants), strict=True):
+        whole = left = grant.amount - away
         for place, piece in enumerate(usage):
             if left <= 0:
                 break
@@ -200,57 +238,78 @@ def draw_down(grants: Sequence[Grant], usage: Sequence[UsageSlice]) -> list[Deci
                 taken = min(left, open_usage[place])
                 open_usage[place] -= taken
                 left -= taken
-        drawn.append(grant.amount - left)
+        drawn.append(whole - left)
     return drawn
 
 
 def _settle(
     figures: Sequence[GrantFigures], policy: RolloverPolicy, settlement: Settlement
 ) -> tuple[list[GrantFigures], list[Grant]]:
-    """Roll over, break or leave for refund what each grant has left, in draw order."""
+    """Roll over, break or keep for refund what each grant has left, in draw order."""
     settled: list[GrantFigures] = []
     rolling: list[Grant] = []
     cap_left = policy.cap
     for item in figures:
         grant, left = item.grant, item.remaining
         rolled = ZERO
-        if settlement is Settlement.ROLL and grant.expires_at is None and grant.rolls:
+        may_roll = settlement in (Settlement.ROLL, Settlement.RETURN)
+        if may_roll and grant.expires_at is None and grant.rolls:
             if grant.rolls_whole:
                 rolled = left
             else:
                 rolled = policy.rolled(left, grant.times_rolled, cap_left)
                 cap_left = None if cap_left is None else cap_left - rolled
-        kept_for_refund = settlement is Settlement.REFUND and (grant.paid or grant.rolls_whole)
-        broken = ZERO if kept_for_refund else left - rolled
-        settled.append(GrantFigures(grant, item.drawn, rolled, broken))
+        kept = _kept(grant, left, rolled, settlement)
+        rolled = rolled if settlement is Settlement.ROLL else ZERO
+        broken = left - rolled - kept
+        settled.append(GrantFigures(grant, item.drawn, rolled, broken, item.refunded, kept))
         if rolled:
-            rolling.append(
-                Grant(
-                    ref=grant.ref,
-                    kind=GrantKind.ROLLOVER,
-                    amount=rolled,
-                    created=grant.created,
-                    rolls=grant.rolls,
-                    rolls_whole=grant.rolls_whole,
-                    paid=grant.paid,
-                    times_rolled=grant.times_rolled + 1,
-                    source_kind=grant.source_kind or grant.kind,
-                )
-            )
+            rolling.append(_rolled_on(grant, rolled))
     return settled, rolling
 
 
+def _kept(grant: Grant, left: Decimal, rolled: Decimal, settlement: Settlement) -> Decimal:
+    """What of a grant's leftover is refunded: nothing where a quarter follows."""
+    if settlement is Settlement.ROLL or not (grant.paid or grant.rolls_whole):
+        return ZERO
+    if settlement is Settlement.RETURN:
+        return rolled
+    return left if settlement is Settlement.REFUND or grant.rolls_whole else ZERO
+
+
+def _rolled_on(grant: Grant, amount: Decimal) -> Grant:
+    """The rollover grant that the next quarter receives."""
+    return Grant(
+        ref=grant.ref,
+        kind=GrantKind.ROLLOVER,
+        amount=amount,
+        created=grant.created,
+        rolls=grant.rolls,
+        rolls_whole=grant.rolls_whole,
+        paid=grant.paid,
+        times_rolled=grant.times_rolled + 1,
+        source_kind=grant.source_kind or grant.kind,
+    )
+
+
 def run_quarter(quarter: QuarterInput, rolled_in: Sequence[Grant]) -> QuarterFigures:
-    """One quarter, given what rolled into it. `rolling` is what a close would roll on."""
+    """One quarter, given what rolled into it. `rolling` is what a close would roll on.
+
+    Refunded money is gone before usage draws; what of it is missing is overage.
+    """
     ordered = draw_order([*rolled_in, *quarter.grants])
-    drawn = draw_down(ordered, quarter.usage)
-    figures = [GrantFigures(grant, amount) for grant, amount in zip(ordered, drawn, strict=True)]
+    gone, missing = withdraw(ordered, quarter.refunded)
+    drawn = draw_down(ordered, quarter.usage, gone)
+    figures = [
+        GrantFigures(grant, amount, refunded=away)
+        for grant, amount, away in zip(ordered, drawn, gone, strict=True)
+    ]
     settled, rolling = _settle(figures, quarter.policy, quarter.settlement)
     used = quarter.used
     return QuarterFigures(
         index=quarter.index,
         used=used,
-        overage=used - sum(drawn, ZERO),
+        overage=used - sum(drawn, ZERO) + missing,
         grants=tuple(settled if quarter.closed else figures),
         closed=quarter.closed,
         settlement=quarter.settlement,

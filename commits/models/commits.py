@@ -153,6 +153,12 @@ class Quarter(models.Model):
     closed_overage = money_field(default=0, help_text="exact overage at its own close")
     overage_billed_cents = models.BigIntegerField(default=0)
     late_billed_cents = models.BigIntegerField(default=0)
+    refunded_cents = models.BigIntegerField(
+        default=0, help_text="money of this quarter that credit notes have given back"
+    )
+    refund_residue = money_field(
+        default=0, help_text="what was left below a cent at the end, and went to rounding"
+    )
     billed_groups = models.JSONField(
         default=list, help_text="usage groups as of the last close that billed this quarter"
     )

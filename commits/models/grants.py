@@ -27,6 +27,9 @@ class Grant(models.Model):
     drawn = money_field(default=0)
     rolled_out = money_field(default=0)
     broken = money_field(default=0)
+    returned = money_field(
+        default=0, help_text="given back by credit notes, below a cent to rounding"
+    )
     expires_at = models.DateTimeField(null=True, blank=True)
     rolls = models.BooleanField(default=True)
     rolls_whole = models.BooleanField(default=False)
@@ -63,7 +66,8 @@ class Grant(models.Model):
                 condition=Q(drawn__gte=0)
                 & Q(rolled_out__gte=0)
                 & Q(broken__gte=0)
-                & Q(amount__gte=F("drawn") + F("rolled_out") + F("broken")),
+                & Q(returned__gte=0)
+                & Q(amount__gte=F("drawn") + F("rolled_out") + F("broken") + F("returned")),
             ),
         ]
 

@@ -54,6 +54,8 @@ QUARTER_FIELDS = [
     "booked_breakage_credit",
     "booked_usage",
     "overage_given_back",
+    "refunded_cents",
+    "refund_residue",
 ]
 
 

@@ -17,7 +17,7 @@ from django.db.models import F
 
 from billing.domain.errors import Conflict
 from billing.models import Customer, JobRun
-from billing.services import clock, invoice_push
+from billing.services import clock, credit_note_push, invoice_push
 from commits.models import Commit, CommitState, QuarterState
 from commits.services.books import sync_books
 from commits.services.chains import load_chains
@@ -77,6 +77,7 @@ def run_daily(*, now: datetime) -> None:
     draw_down(now=now)
     run_closes(as_of=now, now=now)
     invoice_push.push_due_invoices(now=now)
+    credit_note_push.push_due_notes(now=now)
 
 
 def run_due_jobs(*, now: datetime) -> int:

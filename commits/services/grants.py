@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from commits.domain.chain import GrantFigures, GrantKind, QuarterFigures
 from commits.models import Grant, Quarter
@@ -33,8 +34,9 @@ def project_grants(
             if _project(row, grant_figures, place):
                 changed.append(row)
         for row in state.rollovers[item.index]:
-            if row.ref not in seen and (row.amount or row.drawn or row.rolled_out or row.broken):
+            if row.ref not in seen and any(_figures(row)):
                 row.amount = row.drawn = row.rolled_out = row.broken = row.amount * 0
+                row.returned = row.amount
                 changed.append(row)
     return changed
 
@@ -45,7 +47,7 @@ def save_grants(grants: Sequence[Grant]) -> None:
     known = [grant for grant in grants if not grant._state.adding]
     Grant.objects.bulk_create(new, batch_size=500)
     Grant.objects.bulk_update(
-        known, ["amount", "drawn", "rolled_out", "broken", "draw_place"], batch_size=500
+        known, ["amount", "drawn", "rolled_out", "broken", "returned", "draw_place"], batch_size=500
     )
 
 
@@ -66,10 +68,15 @@ def _new_rollover(quarter: Quarter, figures: GrantFigures, now: datetime) -> Gra
     )
 
 
+def _figures(row: Grant) -> tuple[Decimal, ...]:
+    return (row.amount, row.drawn, row.rolled_out, row.broken, row.returned)
+
+
 def _project(row: Grant, figures: GrantFigures, place: int) -> bool:
     """Let a stored grant say what the chain says; whether that changed it."""
-    before = (row.amount, row.drawn, row.rolled_out, row.broken, row.draw_place)
+    before = (*_figures(row), row.draw_place)
     row.amount = figures.grant.amount
     row.drawn, row.rolled_out, row.broken = figures.drawn, figures.rolled_out, figures.broken
+    row.returned = figures.returned
     row.draw_place = place
-    return before != (row.amount, row.drawn, row.rolled_out, row.broken, row.draw_place)
+    return before != (*_figures(row), row.draw_place)

@@ -10,11 +10,11 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
 from billing.domain.journal import AccountCode
 from billing.domain.money import ZERO, from_cents
-from billing.models import InvoiceLine, LedgerAccount
+from billing.models import CreditNote, InvoiceLine, LedgerAccount
 from commits.domain.chain import GrantKind, QuarterFigures, run_chain
 from commits.models import BookedDay, Commit, Grant, Quarter, QuarterState
 from commits.services.bookings import booked_view
@@ -55,7 +55,7 @@ def chain_problems(state: ChainState, accounts: Accounts) -> list[str]:
         problems += _quarter_problems(state, quarter, item, accounts)
     problems += _usage_problems(state)
     problems += _commit_account_problems(state, figures, accounts)
-    problems += _billing_problems(state)
+    problems += _billing_problems(state) + _refund_problems(state)
     return [f"{state.origin.customer.key}: {problem}" for problem in problems]
 
 
@@ -83,25 +83,25 @@ def _quarter_problems(
         grant.ref: grant
         for grant in (*state.issued[quarter.position], *state.rollovers[quarter.position])
     }
-    remaining = invoiced_not = ZERO
+    # What a refund still has to give back is deferred until then; below a cent it is rounding.
+    remaining, invoiced_not = figures.kept - quarter.refund_residue, ZERO
     for item in figures.grants:
         remaining += item.remaining
         row = stored.pop(item.grant.ref, None)
         if row is None:
             problems.append(f"{name}: grant {item.grant.ref} is not stored")
-        elif (row.amount, row.drawn, row.rolled_out, row.broken) != (
+        elif (row.amount, row.drawn, row.rolled_out, row.broken, row.returned) != (
             item.grant.amount,
             item.drawn,
             item.rolled_out,
             item.broken,
+            item.returned,
         ):
             problems.append(f"{name}: grant {row.ref} does not say what the chain says")
     problems += [f"{name}: grant {ref} has no source" for ref, row in stored.items() if row.amount]
     for grant in state.issued[quarter.position]:
         if grant.kind in (GrantKind.INSTALMENT, GrantKind.TRUE_UP) and not _is_issued(grant):
             invoiced_not += grant.amount
-    if figures.settlement == "refund":
-        return problems
     deferred = -accounts.get((AccountCode.DEFERRED_REVENUE, quarter.commit_id, quarter.index), ZERO)
     if deferred != remaining - invoiced_not:
         problems.append(
@@ -167,10 +167,13 @@ def _commit_account_problems(
     overage = sum((item.overage for item in figures), ZERO)
     broken = sum((item.breakage_paid for item in figures), ZERO)
     given_back = sum((quarter.overage_given_back for quarter in state.quarters), ZERO)
-    unbilled = overage + given_back - _issued_overage(state) - total(AccountCode.ROUNDING)
+    # Rounding holds both: overage that nobody will bill, less money that nobody can be paid.
+    rounded = total(AccountCode.ROUNDING) + sum((q.refund_residue for q in state.quarters), ZERO)
+    unbilled = overage + given_back - _issued_overage(state) - rounded
+    credited = _credited(state)
     expected = {
         AccountCode.USAGE_REVENUE: -drawn,
-        AccountCode.OVERAGE_REVENUE: -overage,
+        AccountCode.OVERAGE_REVENUE: credited - overage,
         AccountCode.BREAKAGE_REVENUE: -broken,
         AccountCode.UNBILLED_RECEIVABLE: unbilled,
     }
@@ -178,6 +181,33 @@ def _commit_account_problems(
         f"commits {', '.join(map(str, state.commits))}: {code} is {total(code)}, expected {right}"
         for code, right in expected.items()
         if total(code) != right
+    ]
+
+
+def _booked_notes(state: ChainState) -> QuerySet[CreditNote]:
+    return CreditNote.objects.filter(
+        commit_id__in=list(state.commits), state__in=["approved", "issued"]
+    )
+
+
+def _credited(state: ChainState) -> Decimal:
+    """Overage revenue that credit notes made by hand have taken back."""
+    notes = _booked_notes(state).filter(debited=AccountCode.OVERAGE_REVENUE)
+    return from_cents(int(notes.aggregate(total=Sum("total_cents"))["total"] or 0))
+
+
+def _refund_problems(state: ChainState) -> list[str]:
+    """The money of a quarter that is gone is what its credit notes have given back."""
+    notes = _booked_notes(state).filter(debited=AccountCode.DEFERRED_REVENUE).order_by()
+    found = {
+        (row["commit_id"], row["quarter_index"]): row["cents"]
+        for row in notes.values("commit_id", "quarter_index").annotate(cents=Sum("total_cents"))
+    }
+    return [
+        f"commit {quarter.commit_id} Q{quarter.index}: {quarter.refunded_cents} cents count as "
+        f"refunded, its credit notes say {cents}"
+        for quarter in state.quarters
+        if (cents := found.get((quarter.commit_id, quarter.index), 0)) != quarter.refunded_cents
     ]
 
 

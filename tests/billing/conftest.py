@@ -6,9 +6,10 @@ import pytest
 from pytest_django.fixtures import Settings
 from rest_framework.test import APIClient
 
-from billing.models import Customer
+from billing.models import Customer, Invoice
 from billing.services import proof
 from tests.billing import cast
+from tests.billing.stripe_steps import push_until_done
 from tests.stripe_simulator import StripeSimulator
 
 Caller = Callable[[str], APIClient]
@@ -46,3 +47,22 @@ def stripe_world(transactional_db: None, settings: Settings) -> Iterator[StripeS
         yield simulator
         assert simulator.violations() == []
     assert proof.ledger_problems() == []
+
+
+@pytest.fixture
+def ada(stripe_world: StripeSimulator, caller: Caller) -> APIClient:
+    return caller(cast.finance_key("ada"))
+
+
+@pytest.fixture
+def ben(stripe_world: StripeSimulator, caller: Caller) -> APIClient:
+    return caller(cast.finance_key("ben"))
+
+
+@pytest.fixture
+def issued(stripe_world: StripeSimulator, acme: Customer) -> Invoice:
+    """$30,000 in advance for Q2 and $3,500 of overage, open at Stripe."""
+    invoice = cast.make_invoice(acme)
+    push_until_done(invoice)
+    invoice.refresh_from_db()
+    return invoice

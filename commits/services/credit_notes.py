@@ -1,0 +1,78 @@
+"""Approving credit notes: money that goes back to the customer can be drawn no more.
+
+Billing makes and books the notes. Here the refunded part of an instalment leaves the quarter where
+it stands now, which must be open and must have so much left.
+"""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+
+from billing.domain.errors import Conflict
+from billing.domain.journal import AccountCode
+from billing.domain.money import ZERO, from_cents
+from billing.models import CreditNote, CreditNoteKind, CreditNoteState
+from billing.services import credit_notes, ledger
+from commits.models import Commit, Quarter, QuarterState
+from commits.services.bookings import write_booking
+from commits.services.books import book_chains
+from commits.services.chains import ChainState, live_figures, load_chains
+from commits.services.retrying import retried
+
+
+@retried
+def approve_credit_note(
+    *, note_id: UUID, actor: AbstractBaseUser | None, actor_name: str, now: datetime
+) -> CreditNote:
+    """Approve and book a credit note. Again answers with the approved one.
+
+    Raises NotPermitted `maker_is_checker`; Conflict `not_open`, `invoice_not_creditable`,
+    `no_unused_money` where the customer has drawn it already; NotFound.
+    """
+    with transaction.atomic(durable=True):
+        note = credit_notes.get_note(note_id=note_id)
+        commit = Commit.objects.filter(pk=note.invoice.commit_id).first()
+        state = None
+        if commit is not None:
+            state = load_chains(origin_ids=[commit.origin_id], lock=True)[commit.origin_id]
+            write_booking(book_chains([state], now))
+            note = credit_notes.get_note(note_id=note_id)
+        source = None
+        waits = note.state == CreditNoteState.REQUESTED and note.requested_by != actor_name
+        if waits and state is not None and note.kind == CreditNoteKind.UNUSED_INSTALMENT:
+            source = _withdraw(state, note)
+        note, entries = credit_notes.approve_note(
+            note_id=note_id, actor=actor, actor_name=actor_name, now=now, source=source
+        )
+        ledger.post_entries(entries=entries, now=now)
+        if source is not None and commit is not None:
+            after = load_chains(origin_ids=[commit.origin_id], lock=True)[commit.origin_id]
+            write_booking(book_chains([after], now))
+    return note
+
+
+def _withdraw(state: ChainState, note: CreditNote) -> credit_notes.Source:
+    """Take the note's money out of the quarter that holds it."""
+    quarter = _quarter_of(state, note)
+    figures = live_figures(state)[quarter.position - 1]
+    left = sum((item.remaining for item in figures.grants if item.grant.paid), ZERO)
+    if quarter.state == QuarterState.APPROVED:
+        raise Conflict("close_is_approved", "Its close is approved and about to be posted.")
+    if from_cents(note.total_cents) > left:
+        raise Conflict("no_unused_money", f"Of the money paid, {left} dollars are not used yet.")
+    quarter.refunded_cents += note.total_cents
+    quarter.save(update_fields=["refunded_cents"])
+    return credit_notes.Source(quarter.commit_id, quarter.index, AccountCode.DEFERRED_REVENUE)
+
+
+def _quarter_of(state: ChainState, note: CreditNote) -> Quarter:
+    """The quarter that the note names while it is open, else the one its money has rolled to."""
+    for quarter in state.quarters:
+        named = (quarter.commit_id, quarter.index) == (note.commit_id, note.quarter_index)
+        if named and quarter.state != QuarterState.POSTED:
+            return quarter
+    if state.open_quarter is None:
+        raise Conflict("no_unused_money", "The commit has ended, and its money is settled.")
+    return state.open_quarter
