@@ -13,10 +13,18 @@ from uuid import UUID
 from billing.domain.errors import NotFound
 from billing.domain.money import ZERO
 from billing.models import Customer
-from commits.domain.chain import GrantFigures, QuarterFigures
+from commits.domain.chain import GrantFigures, QuarterFigures, run_chain
 from commits.domain.forecast import Ahead, runs_out_at
 from commits.models import Commit, CommitState, Quarter, QuarterState
-from commits.services.chains import ChainState, live_figures, load_chains
+from commits.services.chains import (
+    GIVEN_BACK_REF,
+    ChainState,
+    given_back_grant,
+    live_figures,
+    load_chains,
+    pending_give_back,
+    quarter_inputs,
+)
 from metering.services import totals
 
 PACE_DAYS = 14
@@ -87,10 +95,7 @@ def read_balance(*, customer: Customer, now: datetime, commit_id: UUID | None = 
     figures = live_figures(state)
     quarter = _quarter_at(state, commit, now)
     current = figures[quarter.position - 1]
-    before = figures[quarter.position - 2] if quarter.position > 1 else None
-    pending = ZERO
-    if before is not None and not before.closed:
-        pending = sum((grant.amount for grant in before.rolling), ZERO)
+    pending = _pending_rollover(state, quarter)
     unrated = totals.open_unrated_counts(period_ids=[quarter.usage_period_id])
     available = sum((item.remaining for item in current.grants if not _expired(item, now)), ZERO)
     return Balance(
@@ -108,6 +113,17 @@ def read_balance(*, customer: Customer, now: datetime, commit_id: UUID | None = 
         grants=current.grants,
         runs_out_at=_forecast(state, quarter, available + pending, now),
     )
+
+
+def _pending_rollover(state: ChainState, quarter: Quarter) -> Decimal:
+    """What would roll in if all quarters before this one closed now, beyond what has rolled in."""
+    current = state.open_quarter
+    if current is None or current.position >= quarter.position:
+        return ZERO
+    back = pending_give_back(state, run_chain(quarter_inputs(state, state.live)))
+    extra = {current.position: [given_back_grant(GIVEN_BACK_REF, back)]} if back else None
+    before = quarter_inputs(state, state.live, close_position=quarter.position - 1, extra=extra)
+    return run_chain(before)[-1].rolled_out
 
 
 def _expired(item: GrantFigures, now: datetime) -> bool:
