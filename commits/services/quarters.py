@@ -63,8 +63,11 @@ def extend(*, state: ChainState, now: datetime) -> list[Quarter]:
 def drop_quarter(*, state: ChainState, quarter: Quarter, now: datetime) -> None:
     """Take away an unposted quarter without money: its usage is unrated, or another commit's.
 
-    What had been accrued for it is reversed.
+    What had been accrued for it is reversed. Raises Conflict `quarter_has_money` where a credit
+    has been granted in it: money does not go away with a quarter.
     """
+    if quarter.grants.filter(amount__gt=0).exists():
+        raise Conflict("quarter_has_money", "a credit was granted in a quarter that would go away")
     if quarter.booked_drawn or quarter.booked_overage:
         ledger.post_entries(entries=[_reversal(state, quarter, now)], now=now)
     BookedDay.objects.filter(quarter=quarter).delete()
