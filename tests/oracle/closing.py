@@ -49,7 +49,8 @@ class Job:
         """The tail ends with its last quarter, or the first that rolls nothing out."""
         successor = slot.commit is not chain.commits[-1]
         quarter = _quarter(fold_chain(self.facts, chain, usage), slot)
-        empty = slot.in_tail and not successor and quarter.rolled_out == 0
+        coming = later_credits(self.facts, chain, slot.end)
+        empty = slot.in_tail and not successor and quarter.rolled_out == 0 and not coming
         if slot.last or empty:
             chain.ended = slot.key
 
@@ -105,6 +106,12 @@ def open_slot(facts: Facts, chain: Chain) -> Slot | None:
         if slot.key not in chain.posted:
             return slot
     return None
+
+
+def later_credits(facts: Facts, chain: Chain, start: datetime) -> bool:
+    """Whether credits were granted in quarters of a chain from an instant on."""
+    later = {slot.key for slot in chain_slots(facts, chain) if slot.start >= start}
+    return any(credit.slot in later for credit in facts.credits)
 
 
 def _quarter(quarters: list[Quarter], slot: Slot) -> Quarter:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from .billing_run import issue
-from .closing import instalment_lines
+from .closing import instalment_lines, later_credits
 from .facts import Chain, Facts
 from .fold import fold_chain
 from .happenings import Finalize, Pay, Reissue, Sign, VoidInvoice
@@ -21,11 +21,14 @@ def sign(facts: Facts, happening: Sign) -> str:
         answer = _place(earlier[-1], commit)
         if answer == "refused":
             return answer
+        start = boundary(commit, 1)
+        if answer in ("successor", "cut") and later_credits(facts, earlier[-1], start):
+            return "refused"
         if answer == "successor":
             chain = earlier[-1]
             chain.commits.append(commit)
         if answer == "cut":
-            _cut(earlier[-1], boundary(commit, 1))
+            _cut(earlier[-1], start)
     if chain not in facts.chains:
         facts.chains.append(chain)
     quarters = fold_chain(facts, chain, rate_all(facts))
@@ -50,7 +53,7 @@ def _place(chain: Chain, commit: Commit) -> str:
         cut_after = boundary(last, max(posted, default=0) + 1)
         if chain.cut_at is not None:
             return "apart" if start >= chain.cut_at else "refused"
-        return "cut" if commit.committed and start >= cut_after else "refused"
+        return "cut" if commit.committed and (not posted or start >= cut_after) else "refused"
     index = quarter_starting(last, start)
     if last.last_index is not None and start > boundary(last, last.last_index + 1):
         return "apart"

@@ -30,8 +30,8 @@ def broken_laws(product: Product, shown: Sequence[Sequence[Any]], *, booked: boo
     from commits.services.proof import commit_problems
 
     found = list(commit_problems())
-    for (key, pk), views in zip(product.commits.items(), shown, strict=True):
-        used = Decimal(0)
+    used = Decimal(0)
+    for key, views in zip(product.commits, shown, strict=True):
         for view in views:
             figures, name = view.figures, f"{key} Q{view.quarter.index}"
             used += figures.used
@@ -45,11 +45,11 @@ def broken_laws(product: Product, shown: Sequence[Sequence[Any]], *, booked: boo
                 found.append(f"{name}: a grant is drawn below zero")
             if min((g.remaining for g in figures.grants), default=Decimal(0)) < 0:
                 found.append(f"{name}: a grant is overdrawn")
-        revenue = LedgerAccount.objects.filter(
-            commit_id=pk, code__in=["usage_revenue", "overage_revenue"]
-        ).values_list("balance", flat=True)
-        if booked and -sum(revenue, Decimal(0)) != used:
-            found.append(f"{key}: revenue of {-sum(revenue, Decimal(0))} for usage of {used}")
+    revenue = LedgerAccount.objects.filter(
+        code__in=["usage_revenue", "overage_revenue"]
+    ).values_list("balance", flat=True)
+    if booked and -sum(revenue, Decimal(0)) != used:
+        found.append(f"revenue of {-sum(revenue, Decimal(0))} for usage of {used}")
     return found
 
 
