@@ -1,0 +1,1 @@
+"""Cuts real processes off at every moment that they have, and compares the books afterwards."""
