@@ -25,7 +25,7 @@ from commits.domain.chain import (
 )
 from commits.domain.close import give_back
 from commits.domain.policies import EndOfTerm, RolloverPolicy
-from commits.models import Commit, Grant, Quarter, QuarterState
+from commits.models import Commit, CommitState, Grant, Quarter, QuarterState
 from metering.services import rate_cards, totals
 
 GIVEN_BACK_REF = "given_back:pending"
@@ -151,11 +151,14 @@ def continues(state: ChainState, quarter: Quarter) -> bool | None:
 
 
 def settlement_of(state: ChainState, quarter: Quarter) -> Settlement:
-    """What becomes of the quarter's leftover when it closes."""
+    """What becomes of the quarter's leftover when it closes, or closed."""
+    commit = state.commit_of(quarter)
     if continues(state, quarter) is False:
-        refunds = state.commit_of(quarter).end_of_term == EndOfTerm.REFUND
+        refunds = commit.end_of_term == EndOfTerm.REFUND
         return Settlement.REFUND if refunds else Settlement.EXPIRE
-    return Settlement.ROLL
+    # A tail that ended empty: money that a void frees afterwards has nowhere to roll.
+    is_over = commit.state == CommitState.ENDED and quarter.position == len(state.quarters)
+    return Settlement.RETURN if is_over else Settlement.ROLL
 
 
 def chain_grant(grant: Grant) -> ChainGrant:
@@ -195,6 +198,7 @@ def quarter_inputs(
                 policy=policy_of(state.commit_of(quarter)),
                 settlement=settlement_of(state, quarter),
                 closed=quarter.state == QuarterState.POSTED or quarter.position <= close_position,
+                refunded=from_cents(quarter.refunded_cents),
             )
         )
     return tuple(inputs)
