@@ -12,6 +12,9 @@ from commits.domain.policies import EndOfTerm, RolloverPolicy
 MAX_QUARTERS = 80
 MAX_INSTALMENT = Decimal("1e15")
 MAX_GRACE_HOURS = 24 * 60
+# Usage is taken from 2000 on; every quarter from the start to today is opened at activation.
+EARLIEST_START = date(2000, 1, 1)
+LATEST_START = date(2999, 12, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ def problems(terms: CommitTerms) -> list[str]:
             found.append("instalment is one amount, or one for each quarter")
         if terms.period_months != 3:
             found.append("a signed commit has quarters of three months")
+    if not EARLIEST_START <= terms.starts_on <= LATEST_START:
+        found.append(f"starts_on lies from {EARLIEST_START} to {LATEST_START}")
     try:
         ZoneInfo(terms.timezone)
     except (ZoneInfoNotFoundError, ValueError):
