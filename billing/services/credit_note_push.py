@@ -30,6 +30,7 @@ from billing.services import (
     stripe_gateway,
 )
 from billing.services.push_leases import Lease, LeaseLost
+from billing.services.retrying import retried
 from billing.services.stripe_credit_notes import RemoteCreditNote
 from billing.services.stripe_gateway import RemoteInvoice
 from billing.services.stripe_steps import do_once
@@ -163,6 +164,7 @@ def _find(note: CreditNote) -> RemoteCreditNote | None:
     return found[0] if found else None
 
 
+@retried
 def record_issued(*, note_id: UUID, remote: RemoteCreditNote, now: datetime) -> None:
     """Stripe has the note: its number, the split that Stripe found, and the refund that it paid.
 
@@ -189,6 +191,7 @@ def record_issued(*, note_id: UUID, remote: RemoteCreditNote, now: datetime) -> 
         ledger.post_entries(entries=entries, now=now)
 
 
+@retried
 def record_refund_paid(*, note_id: UUID, actor_name: str, now: datetime) -> CreditNote:
     """Finance has paid by bank what Stripe could not refund. Again is a no-op.
 

@@ -16,6 +16,7 @@ from billing.domain.journal import AccountCode, AccountKey, Entry, Posting, Scop
 from billing.domain.money import ZERO, from_cents
 from billing.models import Invoice, InvoiceState, JournalEntry, PushStep
 from billing.services import credit_note_moves, invoices, ledger, stripe_gateway
+from billing.services.retrying import retried
 from billing.services.stripe_gateway import RemoteInvoice
 
 UnusedByQuarter = Callable[[Invoice], Mapping[int, Decimal]]
@@ -40,6 +41,7 @@ def sync_invoice(
     )
 
 
+@retried
 def apply_remote(
     *,
     invoice_id: UUID,
@@ -72,6 +74,7 @@ def apply_remote(
     return True
 
 
+@retried
 def record_finalized(
     *, invoice_id: UUID, remote: RemoteInvoice, due_at: datetime, now: datetime
 ) -> None:

@@ -21,6 +21,7 @@ from billing.services import (
     stripe_gateway,
 )
 from billing.services.push_leases import Lease
+from billing.services.retrying import retried
 from billing.services.stripe_payloads import idempotency_key
 
 
@@ -50,18 +51,25 @@ def void_invoice(
             raise Conflict("invoice_paid", "A paid invoice is corrected by a credit note.")
         invoice_sync.refuse_credited(invoice)
         _void_at_stripe(lease, invoice, now)
-        with transaction.atomic():
-            invoice = invoices.locked_invoice(invoice_id=invoice_id)
-            if invoice.state == InvoiceState.PAID:
-                raise Conflict("invoice_paid", "It was paid at this moment.")
-            if invoice.state != InvoiceState.VOID:
-                invoice_sync.record_void(invoice=invoice, now=now)
-            _audit("invoice.voided", invoice, reason, actor, actor_name, now)
+        _void_in_the_books(invoice_id, reason, actor, actor_name, now)
     except push_leases.LeaseLost as lost:
         raise Conflict("invoice_is_being_pushed", "Another worker took it over.") from lost
     finally:
         lease.release()
     return invoices.get_invoice(invoice_id=invoice_id)
+
+
+@retried
+def _void_in_the_books(
+    invoice_id: UUID, reason: str, actor: AbstractBaseUser | None, actor_name: str, now: datetime
+) -> None:
+    with transaction.atomic():
+        invoice = invoices.locked_invoice(invoice_id=invoice_id)
+        if invoice.state == InvoiceState.PAID:
+            raise Conflict("invoice_paid", "It was paid at this moment.")
+        if invoice.state != InvoiceState.VOID:
+            invoice_sync.record_void(invoice=invoice, now=now)
+        _audit("invoice.voided", invoice, reason, actor, actor_name, now)
 
 
 def _void_at_stripe(lease: Lease, invoice: Invoice, now: datetime) -> None:

@@ -21,6 +21,7 @@ from django.db import transaction
 from billing.domain.journal import Entry, Scope, postings_of, usage_code, usage_moves
 from billing.domain.money import ZERO
 from billing.services import ledger
+from billing.services.retrying import retried
 from commits.domain.chain import QuarterFigures, UsageSlice, run_chain
 from commits.models import BookedDay, Quarter, QuarterState
 from commits.services.bookings import (
@@ -35,7 +36,6 @@ from commits.services.bookings import (
 from commits.services.chains import ChainState, load_chains, quarter_inputs
 from commits.services.grants import project_grants
 from commits.services.late_usage import book_late
-from commits.services.retrying import retried
 from metering.services import totals
 
 

@@ -16,6 +16,7 @@ from django.db.models import F, Min
 from billing.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from billing.domain.money import from_cents
 from billing.services import audit
+from billing.services.retrying import retried
 from commits.domain.close import ClosePlan, canonical, digest, inputs_from_json, plan_close
 from commits.models import Close, CloseState, Commit, CommitState, Quarter, QuarterState
 from commits.services.bookings import write_booking
@@ -23,7 +24,6 @@ from commits.services.books import book_chains
 from commits.services.chains import ChainState, load_chains
 from commits.services.close_inputs import close_inputs, plan_as_json
 from commits.services.posting import post_chain
-from commits.services.retrying import retried
 from metering.services import totals
 
 RULE = "rule"

@@ -15,11 +15,11 @@ from billing.domain.journal import AccountCode
 from billing.domain.money import ZERO, from_cents
 from billing.models import CreditNote, CreditNoteKind, CreditNoteState
 from billing.services import credit_notes, ledger
+from billing.services.retrying import retried
 from commits.models import Commit, Quarter, QuarterState
 from commits.services.bookings import write_booking
 from commits.services.books import book_chains
 from commits.services.chains import ChainState, live_figures, load_chains
-from commits.services.retrying import retried
 
 
 @retried

@@ -11,12 +11,12 @@ from billing.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from billing.domain.journal import Entry, EntryCode, Scope, credit_moves, postings_of
 from billing.domain.money import is_whole_cents
 from billing.services import audit, ledger
+from billing.services.retrying import retried
 from commits.domain.chain import GrantKind
 from commits.models import Commit, CommitState, Credit, Grant, Quarter, QuarterState, RequestState
 from commits.services.bookings import write_booking
 from commits.services.books import book_chains
 from commits.services.chains import ChainState, load_chains
-from commits.services.retrying import retried
 
 
 @dataclass(frozen=True, slots=True)

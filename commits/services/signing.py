@@ -15,6 +15,7 @@ from django.db.models import Q
 from billing.domain.errors import Conflict, InvalidInput, NotFound
 from billing.models import Customer, Invoice, Occasion
 from billing.services import audit, invoices
+from billing.services.retrying import retried
 from commits.domain.chain import GrantKind
 from commits.domain.periods import boundary, first_instant
 from commits.domain.terms import MAX_QUARTERS, CommitTerms, problems
@@ -22,7 +23,6 @@ from commits.models import Commit, CommitState, Grant, Quarter, QuarterState
 from commits.services import invoicing
 from commits.services.chains import ChainState, continues, load_chains
 from commits.services.quarters import drop_quarter, extend, open_quarter
-from commits.services.retrying import retried
 from metering.services import rate_cards
 from metering.services.quotes import check_price
 from metering.services.rating import hour_of

@@ -12,6 +12,7 @@ from billing.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from billing.domain.money import is_whole_cents
 from billing.models import Occasion
 from billing.services import audit, invoices
+from billing.services.retrying import retried
 from commits.domain.chain import GrantKind
 from commits.domain.periods import next_hour
 from commits.models import Commit, CommitState, Grant, Quarter, QuarterState, RequestState, TrueUp
@@ -19,7 +20,6 @@ from commits.services import invoicing
 from commits.services.bookings import write_booking
 from commits.services.books import book_chains
 from commits.services.chains import ChainState, load_chains
-from commits.services.retrying import retried
 from commits.services.signing import invoice_id
 from metering.services import rate_cards
 

@@ -9,9 +9,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 
 from billing.domain.errors import InvalidInput
+from billing.services.retrying import retried
 from metering.domain.bodies import MAX_BYTES, MAX_EVENTS, decode_events, unpack
 from metering.domain.events import Event, QuantitiesEvent, Refusal, VoidEvent
 from metering.domain.rows import Packer, Row
@@ -23,9 +24,6 @@ from metering.services.rating import customer_rates
 from metering.services.rollups import add_usage
 from metering.services.usage_lock import lock_usage
 from metering.services.voids import accept_voids
-
-ATTEMPTS = 4
-_TRANSIENT = frozenset({"40P01", "40001"})  # deadlock_detected, serialization_failure
 
 # Which forms a content type allows: (one event, an array of them).
 FORMS = {
@@ -82,18 +80,17 @@ def ingest(
     events = decode_events(unpacked, one=forms[0], many=forms[1], max_events=limits.max_events)
     secret, customers = _look_up(events, allowed_customer_ids)
     rows, refused = Packer(secret).rows(events, customers, _meters_of(events), now)
-    for attempt in range(1, ATTEMPTS + 1):
-        result = IngestResult(refused=list(refused))
-        try:
-            if rows:
-                with transaction.atomic(durable=True):
-                    _accept(rows, result, now)
-            break
-        except OperationalError as error:
-            state = getattr(error.__cause__, "sqlstate", None)
-            if state not in _TRANSIENT or attempt == ATTEMPTS:
-                raise
+    result = _stored(rows, refused, now) if rows else IngestResult(refused=list(refused))
     result.refused.sort(key=lambda refusal: refusal.index)
+    return result
+
+
+@retried
+def _stored(rows: Sequence[Row], refused: Sequence[Refusal], now: datetime) -> IngestResult:
+    """One attempt: a result of its own, because of one that failed nothing was kept."""
+    result = IngestResult(refused=list(refused))
+    with transaction.atomic(durable=True):
+        _accept(rows, result, now)
     return result
 
 

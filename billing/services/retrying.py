@@ -1,4 +1,7 @@
-"""Deadlocks and serialization failures are tried again: nothing of the attempt was kept."""
+"""Deadlocks and serialization failures are tried again: nothing of the attempt was kept.
+
+Whatever books entries or takes locks of several customers goes through here.
+"""
 
 import random
 import time
