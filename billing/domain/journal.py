@@ -210,8 +210,9 @@ def late_moves(
 ) -> tuple[tuple[AccountCode, int | None, Decimal], ...]:
     """Late usage of posted quarters: the changes of their figures, booked in the open quarter.
 
-    All signed. What the chain no longer rolls into the open quarter (`quarter_index`) was drawn;
-    breakage that it undoes was revenue already and becomes usage revenue.
+    All signed. What the chain no longer rolls into the open quarter (`quarter_index`), or no longer
+    keeps in the last one for a refund, was drawn; breakage that it undoes was revenue already and
+    becomes usage revenue.
     """
     return (
         (A.DEFERRED_REVENUE, quarter_index, -rolled_in),
@@ -234,9 +235,16 @@ def given_back_moves(
     return ((A.UNBILLED_RECEIVABLE, None, amount), (A.DEFERRED_REVENUE, quarter_index, -amount))
 
 
-def residue_moves(unbilled: Decimal) -> tuple[tuple[AccountCode, int | None, Decimal], ...]:
-    """What rounding left unbilled when a commit ends; signed, either way."""
-    return ((A.ROUNDING, None, unbilled), (A.UNBILLED_RECEIVABLE, None, -unbilled))
+def residue_moves(
+    unbilled: Decimal, quarter_index: int | None = None, kept: Decimal = Decimal(0)
+) -> tuple[tuple[AccountCode, int | None, Decimal], ...]:
+    """What rounding left when a commit ends: unbilled overage, signed, and money `kept` in its
+    last quarter that is less than a cent and can be refunded to nobody."""
+    return (
+        (A.ROUNDING, None, unbilled - kept),
+        (A.UNBILLED_RECEIVABLE, None, -unbilled),
+        (A.DEFERRED_REVENUE, quarter_index, kept),
+    )
 
 
 def payment_moves(

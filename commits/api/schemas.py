@@ -89,6 +89,7 @@ class PlanOut(Out):
     overage_cents = serializers.IntegerField()
     total_cents = serializers.IntegerField()
     carried_cents = serializers.IntegerField()
+    refund_cents = serializers.IntegerField()
     ends = serializers.BooleanField()
     residue = MoneyField()
     grants = serializers.ListField(child=serializers.DictField())

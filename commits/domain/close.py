@@ -24,6 +24,7 @@ import msgspec
 from billing.domain.money import (
     CENT,
     ZERO,
+    cut,
     from_cents,
     round_half_away,
     split_by_largest_remainder,
@@ -141,6 +142,16 @@ class ClosePlan:
     def total_cents(self) -> int:
         return sum(line.cents for line in self.lines)
 
+    @property
+    def refund_cents(self) -> int:
+        """What of the money left at the very end goes back to the customer."""
+        return refundable_cents(self.figures.kept)
+
+
+def refundable_cents(kept: Decimal) -> int:
+    """Money left at the very end, cut down to the cent; what that leaves goes to rounding."""
+    return int(cut(kept, CENT).scaleb(2))
+
 
 def plan_close(inputs: CloseInputs) -> ClosePlan:
     """The plan of the last quarter of `inputs.quarters`. Pure: same inputs, same plan."""
@@ -181,14 +192,39 @@ def _overage_lines(
     inputs: CloseInputs, chain: Sequence[QuarterFigures]
 ) -> tuple[list[PlannedLine], Decimal]:
     """Lines for all overage not billed yet, and the exact unbilled overage that they are of."""
-    earlier = inputs.earlier
-    own = chain[-1].overage
-    exact_so_far = sum((figures.overage for figures in chain[:-1]), ZERO)
+    closing = chain[-1]
+    candidates, whole = _earlier_shares(
+        inputs.earlier, sum((figures.overage for figures in chain[:-1]), ZERO)
+    )
+    if closing.overage > 0:
+        groups = [(closing.index, group) for group in inputs.groups]
+        candidates += _shares(BillKind.OVERAGE, closing.overage, groups, closing.index)
+    whole += closing.overage
+    return _split(whole, candidates, closing.index), whole
+
+
+def plan_adjustment(
+    *, earlier: Sequence[EarlierQuarter], overage: Decimal, minimum_cents: int
+) -> tuple[PlannedLine, ...]:
+    """The lines that settle what late usage adds when no quarter is open any more.
+
+    `overage` is the exact overage of the whole chain, all of whose quarters are `earlier`. Nothing
+    below the minimum: that stays in rounding.
+    """
+    candidates, whole = _earlier_shares(earlier, overage)
+    lines = _split(whole, candidates, earlier[-1].position)
+    return tuple(lines) if sum(line.cents for line in lines) >= minimum_cents else ()
+
+
+def _earlier_shares(
+    earlier: Sequence[EarlierQuarter], exact_so_far: Decimal
+) -> tuple[list[tuple[PlannedLine, Decimal]], Decimal]:
+    """What posted quarters, with that exact overage in all, still owe: shares, and their sum."""
     late = exact_so_far + sum(
         (q.given_back - q.closed_overage - from_cents(q.late_billed_cents) for q in earlier), ZERO
     )
     carried = {q.position: q.carried for q in earlier}
-    whole = own + late + sum(carried.values(), ZERO)
+    whole = late + sum(carried.values(), ZERO)
     candidates: list[tuple[PlannedLine, Decimal]] = []
     for position, exact in sorted(carried.items()):
         # Overage that the chain takes back comes off what is still carried.
@@ -199,26 +235,29 @@ def _overage_lines(
             line = PlannedLine(BillKind.OVERAGE, position, 0)
             candidates.append((line, exact - taken))
     if late >= CENT:
-        candidates += _late_shares(late, earlier, chain[-1].index)
-    if own > 0:
-        groups = [(chain[-1].index, group) for group in inputs.groups]
-        candidates += _shares(BillKind.OVERAGE, own, groups, chain[-1].index)
+        candidates += _late_shares(late, earlier)
+    return candidates, whole
+
+
+def _split(
+    whole: Decimal, candidates: list[tuple[PlannedLine, Decimal]], fallback: int
+) -> list[PlannedLine]:
+    """The cents of an exact amount over its shares; in one line where there are none."""
     cents = max(0, to_cents(whole))
     if cents and not candidates:
-        candidates = [(PlannedLine(BillKind.OVERAGE, chain[-1].index, 0), whole)]
+        candidates = [(PlannedLine(BillKind.OVERAGE, fallback, 0), whole)]
     parts = split_by_largest_remainder(cents, [weight for _, weight in candidates])
-    lines = [
+    return [
         replace(line, cents=part) for (line, _), part in zip(candidates, parts, strict=True) if part
     ]
-    return lines, whole
 
 
 def _late_shares(
-    late: Decimal, earlier: Sequence[EarlierQuarter], closing: int
+    late: Decimal, earlier: Sequence[EarlierQuarter]
 ) -> list[tuple[PlannedLine, Decimal]]:
     """Late overage is billed over the late events, wherever in the chain it made the difference."""
     groups = [(q.position, group) for q in earlier for group in q.late_groups]
-    return _shares(BillKind.LATE_USAGE, late, groups, closing - 1)
+    return _shares(BillKind.LATE_USAGE, late, groups, earlier[-1].position)
 
 
 def _shares(

@@ -5,7 +5,7 @@ comparing digests tells whether anything but usage has changed since the approva
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
@@ -50,7 +50,7 @@ def close_inputs(
         groups, late = frozen.groups, {item.position: item.late_groups for item in frozen.earlier}
     else:
         groups = usage_groups(quarter)
-        late = _late_groups(state, quarter)
+        late = late_groups(state.quarters[: quarter.position - 1])
     return CloseInputs(
         quarters=quarter_inputs(
             state,
@@ -83,10 +83,10 @@ def groups_as_json(groups: tuple[UsageGroup, ...]) -> list[list[str]]:
     return [[g.model, g.mode, g.meter, plain(g.rate), str(g.quantity)] for g in groups]
 
 
-def _late_groups(state: ChainState, quarter: Quarter) -> dict[int, tuple[UsageGroup, ...]]:
-    """Per earlier quarter: what its usage groups have gained since the last close, voids netted."""
+def late_groups(quarters: Sequence[Quarter]) -> dict[int, tuple[UsageGroup, ...]]:
+    """Per posted quarter: what its usage groups gained since they were billed, voids netted."""
     late = {}
-    for before in state.quarters[: quarter.position - 1]:
+    for before in quarters:
         if before.state != QuarterState.POSTED or not _has_gained(before):
             continue
         known = {tuple(row[:4]): int(row[4]) for row in before.billed_groups}
@@ -198,6 +198,7 @@ def plan_as_json(plan: ClosePlan) -> dict[str, Any]:
         "overage_cents": plan.overage_cents,
         "total_cents": plan.total_cents,
         "carried_cents": plan.carried_cents,
+        "refund_cents": plan.refund_cents,
         "ends": plan.ends,
         "residue": plain(plan.residue),
         "grants": [

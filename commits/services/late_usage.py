@@ -37,33 +37,61 @@ from commits.services.chains import ChainState, quarter_inputs, unbilled_overage
 def book_late(state: ChainState, booking: Booking) -> dict[int, tuple[UsageSlice, ...]]:
     """Book differences of posted quarters, one quarter of origin after the other.
 
-    Returns the usage that the books hold afterwards, by position.
+    Returns the usage that the books hold afterwards, by position. Where no quarter is open any
+    more, the next daily job settles the difference (`after_the_end`).
     """
     usage = booked_view(state)
-    posted = [quarter for quarter in state.quarters if quarter.state == QuarterState.POSTED]
-    late = [q for q in posted if state.live[q.position] != usage[q.position]]
-    if frozen_through(state) or state.open_quarter is None or not late:
+    current = state.open_quarter
+    if frozen_through(state) or current is None:
         return usage
+    posted = [quarter for quarter in state.quarters if quarter.state == QuarterState.POSTED]
     overage_before = {quarter.position: quarter.booked_overage for quarter in posted}
     unbilled_before = unbilled_overage(posted)
+    if not book_differences(state, booking, usage, current):
+        return usage
+    fallen = {q: overage_before[q.position] - q.booked_overage for q in posted}
+    back = give_back(reduction=sum(fallen.values(), ZERO), unbilled=unbilled_before)
+    if back:
+        _give_back(state, booking, current, fallen, back)
+    return usage
+
+
+def book_differences(
+    state: ChainState,
+    booking: Booking,
+    usage: dict[int, tuple[UsageSlice, ...]],
+    into: Quarter,
+) -> bool:
+    """Book what late usage of each posted quarter changes, in the quarter `into`: whether any did.
+
+    `usage` is what the books hold, by position; it becomes what they hold afterwards.
+    """
+    late = [
+        quarter
+        for quarter in state.quarters
+        if quarter.state == QuarterState.POSTED
+        and state.live[quarter.position] != usage[quarter.position]
+    ]
     for quarter in late:
         before = run_chain(quarter_inputs(state, usage))
         usage[quarter.position] = state.live[quarter.position]
         after = run_chain(quarter_inputs(state, usage))
-        _book_difference(state, booking, quarter, before, after)
+        _book_difference(state, booking, quarter, into, before, after)
         quarter.booked_usage = usage_as_json(usage[quarter.position])
         booking.touch(quarter)
-    fallen = {q: overage_before[q.position] - q.booked_overage for q in posted}
-    back = give_back(reduction=sum(fallen.values(), ZERO), unbilled=unbilled_before)
-    if back:
-        _give_back(state, booking, fallen, back)
-    return usage
+    return bool(late)
+
+
+def _held(figures: QuarterFigures) -> Decimal:
+    """Money of posted quarters that stands in this one: rolled in, or kept for a refund."""
+    return figures.kept if figures.closed else figures.rolled_in
 
 
 def _book_difference(
     state: ChainState,
     booking: Booking,
     origin: Quarter,
+    into: Quarter,
     before: Sequence[QuarterFigures],
     after: Sequence[QuarterFigures],
 ) -> None:
@@ -71,9 +99,6 @@ def _book_difference(
 
     Conservation: late amount = balance drawn + extra overage + breakage undone.
     """
-    current = state.open_quarter
-    if current is None:
-        return
     drawn = overage = paid = credit = ZERO
     for quarter in state.quarters:
         if quarter.state != QuarterState.POSTED:
@@ -85,12 +110,10 @@ def _book_difference(
         credit += new.breakage_credit - old.breakage_credit
         record_booked(quarter, new)
         booking.touch(quarter)
-    rolled_in = after[current.position - 1].rolled_in - before[current.position - 1].rolled_in
-    commit = state.commit_of(current)
+    held = _held(after[into.position - 1]) - _held(before[into.position - 1])
+    commit = state.commit_of(into)
     scope = Scope(commit.customer_id, commit.pk)
-    postings = postings_of(
-        scope, *late_moves(current.index, rolled_in, drawn, overage, paid, credit)
-    )
+    postings = postings_of(scope, *late_moves(into.index, held, drawn, overage, paid, credit))
     if not postings:
         return
     posted_on = (origin.posted_at or booking.now).astimezone(UTC).date()
@@ -101,7 +124,7 @@ def _book_difference(
             scope=scope,
             accounting_date=ledger.first_open_date(not_before=posted_on),
             postings=postings,
-            quarter_index=current.index,
+            quarter_index=into.index,
             origin_quarter_index=origin.index,
             description=f"late usage of Q{origin.index}",
             evidence=evidence(state),
@@ -110,12 +133,13 @@ def _book_difference(
 
 
 def _give_back(
-    state: ChainState, booking: Booking, fallen: dict[Quarter, Decimal], amount: Decimal
+    state: ChainState,
+    booking: Booking,
+    current: Quarter,
+    fallen: dict[Quarter, Decimal],
+    amount: Decimal,
 ) -> None:
     """A grant in the open quarter for overage that was invoiced and then taken back."""
-    current = state.open_quarter
-    if current is None:
-        return
     grant = Grant(
         quarter=current,
         ref=f"given_back:{state.origin.book_runs}",

@@ -11,21 +11,22 @@ from billing.domain.journal import (
     Scope,
     breakage_moves,
     postings_of,
-    residue_moves,
     rollover_moves,
 )
 from billing.domain.money import ZERO
 from billing.models import Occasion
 from billing.services import audit, invoices, ledger
 from commits.domain.chain import run_chain
-from commits.domain.close import BillKind, CloseInputs, ClosePlan, UsageGroup, plan_close
+from commits.domain.close import CloseInputs, ClosePlan, plan_close
 from commits.models import Close, CloseState, CommitState, Grant, Quarter, QuarterState
+from commits.services.billed import count_cents, remember_late, save_billed
 from commits.services.bookings import QUARTER_FIELDS, booked_view, record_booked, usage_as_json
 from commits.services.chains import ChainState, load_chains, quarter_inputs
 from commits.services.close_inputs import groups_as_json
 from commits.services.grants import project_grants, save_grants
 from commits.services.invoicing import line_drafts
 from commits.services.quarters import drop_quarter, open_quarter
+from commits.services.refunds import refund_kept, residue_entry
 from commits.services.signing import invoice_id
 
 
@@ -35,6 +36,12 @@ def post_chain(state: ChainState, close: Close, inputs: CloseInputs, now: dateti
     plan = plan_close(inputs)
     follower = _follower(state, quarter, plan, now)
     entries = _close_entries(state, quarter, follower, plan, now)
+    if plan.ends:
+        # Before the invoice of this close is there: it bills nothing in advance.
+        entries += refund_kept(state, quarter, plan.figures.kept, now)[1]
+        entries += residue_entry(
+            state, quarter, unbilled=plan.residue, kept=quarter.refund_residue, now=now
+        )
     _draft_close_invoice(state, quarter, plan, now)
     _remember_billed(state, quarter, inputs, plan)
     record_booked(quarter, plan.figures)
@@ -106,9 +113,6 @@ def _close_entries(
     if figures.breakage_credit:
         postings = postings_of(scope, *breakage_moves(quarter.index, ZERO, figures.breakage_credit))
         kinds.append((EntryCode.CREDIT_EXPIRED, postings, "unused credit expired"))
-    if plan.residue:
-        postings = postings_of(scope, *residue_moves(plan.residue))
-        kinds.append((EntryCode.RESIDUE, postings, "what rounding left when the commit ended"))
     return [
         Entry(
             key=f"{code}/{commit.pk}/{quarter.index}",
@@ -151,30 +155,12 @@ def _remember_billed(
     state: ChainState, quarter: Quarter, inputs: CloseInputs, plan: ClosePlan
 ) -> None:
     """Count the cents billed per quarter, and remember which usage the close has seen."""
-    for line in plan.lines:
-        billed = state.quarters[line.position - 1]
-        if line.kind is BillKind.OVERAGE:
-            billed.overage_billed_cents += line.cents
-        elif line.kind is BillKind.LATE_USAGE:
-            billed.late_billed_cents += line.cents
+    count_cents(state, plan.lines)
     if plan.lines or not plan.carried_cents:
-        for item in inputs.earlier:
-            if item.late_groups:
-                seen = state.quarters[item.position - 1]
-                seen.billed_groups = _with_late(seen.billed_groups, item.late_groups)
+        remember_late(state, inputs.earlier)
     quarter.billed_groups = groups_as_json(inputs.groups)
     quarter.closed_overage = plan.figures.overage
-    Quarter.objects.bulk_update(
-        state.quarters[: quarter.position],
-        ["overage_billed_cents", "late_billed_cents", "billed_groups", "closed_overage"],
-    )
-
-
-def _with_late(known: list[list[str]], late: tuple[UsageGroup, ...]) -> list[list[str]]:
-    merged = {tuple(row[:4]): int(row[4]) for row in known}
-    for row in groups_as_json(late):
-        merged[tuple(row[:4])] = merged.get(tuple(row[:4]), 0) + int(row[4])
-    return [[*key, str(quantity)] for key, quantity in sorted(merged.items())]
+    save_billed(state.quarters[: quarter.position])
 
 
 def _end(state: ChainState, quarter: Quarter, now: datetime) -> None:
