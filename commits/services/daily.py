@@ -19,6 +19,7 @@ from billing.domain.errors import Conflict
 from billing.models import Customer, JobRun
 from billing.services import clock, credit_note_push, invoice_push
 from commits.models import Commit, CommitState, QuarterState
+from commits.services.after_the_end import settle_ended
 from commits.services.books import sync_books
 from commits.services.chains import load_chains
 from commits.services.closes import run_closes
@@ -72,10 +73,11 @@ def open_next_quarters(*, now: datetime) -> int:
 
 
 def run_daily(*, now: datetime) -> None:
-    """One day's jobs: next quarters, drawdown, closes, and then, outside of them, Stripe."""
+    """One day's jobs: next quarters, drawdown, closes, what came after the end, then Stripe."""
     open_next_quarters(now=now)
     draw_down(now=now)
     run_closes(as_of=now, now=now)
+    settle_ended(now=now)
     invoice_push.push_due_invoices(now=now)
     credit_note_push.push_due_notes(now=now)
 

@@ -1,0 +1,173 @@
+"""Settling late usage, voids and late prices of chains that have no open quarter any more.
+
+Once a day: the rounding entry is reversed, the difference is booked in the last quarter, what the
+chain adds is billed by an adjustment invoice, what it takes back is returned by credit notes, and
+what is left is rounded anew. Money that was refunded is not called back.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from billing.domain.journal import Entry
+from billing.domain.money import ZERO, from_cents, to_cents
+from billing.models import Invoice, Occasion
+from billing.services import audit, invoices
+from billing.services.retrying import retried
+from commits.domain.chain import QuarterFigures, run_chain
+from commits.domain.close import EarlierQuarter, PlannedLine, plan_adjustment
+from commits.models import Quarter, QuarterState
+from commits.services.billed import count_cents, remember_late, save_billed
+from commits.services.bookings import Booking, booked_view, write_booking
+from commits.services.chains import ChainState, load_chains, quarter_inputs, unbilled_overage
+from commits.services.close_inputs import late_groups
+from commits.services.grants import project_grants
+from commits.services.invoicing import line_drafts, stripe_minimum_cents
+from commits.services.late_usage import book_differences
+from commits.services.refunds import credit_overbilled, refund_kept, residue_entry, rounded_off
+from commits.services.signing import invoice_id
+from metering.services import totals
+
+
+def settle_ended(*, now: datetime) -> int:
+    """Settle every ended chain whose usage is not what is booked. Idempotent; how many it was."""
+    return sum(settle_chain(origin_id=origin_id, now=now) for origin_id in unsettled_origins())
+
+
+def unsettled_origins() -> list[UUID]:
+    """Ended chains whose usage differs from what is booked, in id order.
+
+    Not asked by the customer's ingest sequence, which its later chains advance as well, but by the
+    usage itself; so a late price or a waiver is seen too. A quarter that a credit cuts is always
+    looked at: its usage can move over the cut without changing its sum.
+    """
+    open_quarters = Quarter.objects.filter(origin=OuterRef("origin")).exclude(
+        state=QuarterState.POSTED
+    )
+    ended = Quarter.objects.filter(~Exists(open_quarters)).values_list(
+        "origin", "usage_period", "booked_drawn", "booked_overage", "booked_usage"
+    )
+    rows = list(ended)
+    live = totals.period_amounts(period_ids=[period for _, period, *_ in rows])
+    return sorted(
+        {
+            origin
+            for origin, period, drawn, overage, slices in rows
+            if live[period] != drawn + overage or len(slices) > 1
+        }
+    )
+
+
+@retried
+def settle_chain(*, origin_id: UUID, now: datetime) -> bool:
+    """Settle one ended chain, in one database transaction: whether there was a difference."""
+    with transaction.atomic():
+        state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
+        if not state.quarters or state.open_quarter is not None:
+            return False
+        state.origin.book_runs += 1
+        last = state.quarters[-1]
+        booking = Booking(now)
+        usage = booked_view(state)
+        # Before anything else: what was rounded off takes part in the difference again.
+        unbilled, kept = rounded_off(state, last)
+        run = f"/{state.origin.book_runs}"
+        booking.entries += residue_entry(
+            state, last, unbilled=-unbilled, kept=-kept, now=now, what=f"{run}/reversed"
+        )
+        if not book_differences(state, booking, usage, last):
+            return False
+        figures = run_chain(quarter_inputs(state, usage))
+        _, entries = refund_kept(state, last, figures[-1].kept, now)
+        booking.entries += [*entries, *_settle_overage(state, last, figures, now)]
+        booking.entries += residue_entry(
+            state,
+            last,
+            unbilled=unbilled_overage(state.quarters),
+            kept=last.refund_residue,
+            now=now,
+            what=f"{run}/rounded",
+        )
+        state.origin.booked_seq = state.ingest_seq
+        booking.origins[state.origin.pk] = state.origin
+        booking.touch(last)
+        # With the refunds of just now, as the books will have them.
+        figures = run_chain(quarter_inputs(state, usage))
+        booking.grants += project_grants(state, figures, now)
+        write_booking(booking)
+    return True
+
+
+def _settle_overage(
+    state: ChainState, last: Quarter, figures: Sequence[QuarterFigures], now: datetime
+) -> list[Entry]:
+    """Bill the overage that came late, or give back what was billed of overage that fell."""
+    billed = sum(q.overage_billed_cents + q.late_billed_cents for q in state.quarters)
+    exact = unbilled_overage(state.quarters) + from_cents(billed)
+    difference = to_cents(exact) - billed
+    earlier = _earlier(state.quarters)
+    entries: list[Entry] = []
+    lines: tuple[PlannedLine, ...] = ()
+    if difference > 0:
+        overage = sum((item.overage for item in figures), ZERO)
+        lines = plan_adjustment(
+            earlier=earlier, overage=overage, minimum_cents=stripe_minimum_cents()
+        )
+        if lines:
+            _draft_adjustment(state, last, lines, now)
+            count_cents(state, lines)
+    elif difference < 0:
+        _, entries = credit_overbilled(state, last, -difference, now)
+    if lines or difference < 0:
+        remember_late(state, earlier)
+    save_billed(state.quarters)
+    return entries
+
+
+def _earlier(quarters: Sequence[Quarter]) -> tuple[EarlierQuarter, ...]:
+    late = late_groups(quarters)
+    return tuple(
+        EarlierQuarter(
+            position=quarter.position,
+            closed_overage=quarter.closed_overage,
+            given_back=quarter.overage_given_back,
+            overage_billed_cents=quarter.overage_billed_cents,
+            late_billed_cents=quarter.late_billed_cents,
+            late_groups=late.get(quarter.position, ()),
+        )
+        for quarter in quarters
+    )
+
+
+def _draft_adjustment(
+    state: ChainState, last: Quarter, lines: Sequence[PlannedLine], now: datetime
+) -> Invoice:
+    commit = state.commit_of(last)
+    # The chain is locked: nobody else counts at the same time.
+    earlier = Invoice.objects.filter(
+        commit_id=commit.pk, occasion=Occasion.ADJUSTMENT, revision=1
+    ).count()
+    ref = str(earlier + 1)
+    invoice = invoices.draft_invoice(
+        id=invoice_id(commit.pk, Occasion.ADJUSTMENT, ref),
+        customer=commit.customer,
+        commit_id=commit.pk,
+        occasion=Occasion.ADJUSTMENT,
+        occasion_ref=ref,
+        revision=1,
+        lines=line_drafts(state, lines),
+        now=now,
+    )
+    audit.record(
+        at=now,
+        actor_name="rule",
+        action="adjust",
+        object_type="commit",
+        object_ref=str(commit.pk),
+        customer_key=commit.customer.key,
+        details={"total_cents": invoice.total_cents, "occasion_ref": ref},
+    )
+    return invoice
