@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from commits.api import credit_notes, requests, sandbox, views
+from commits.api import credit_notes, explanations, requests, sandbox, views
 
 urlpatterns = [
     path("commits", views.CommitsView.as_view()),
@@ -21,6 +21,9 @@ urlpatterns = [
     path("overrides/<uuid:override_id>/approve", requests.ApproveOverrideView.as_view()),
     path("overrides/<uuid:override_id>/reject", requests.RejectOverrideView.as_view()),
     path("credit-notes/<uuid:note_id>/approve", credit_notes.CreditNoteApproveView.as_view()),
+    path("explain/invoice-lines/<int:pk>", explanations.ExplainLineView.as_view()),
+    path("explain/postings/<int:pk>", explanations.ExplainPostingView.as_view()),
+    path("explain/grants/<int:pk>", explanations.ExplainGrantView.as_view()),
     path("closes", views.ClosesView.as_view()),
     path("customers/<str:key>/balance", views.BalanceView.as_view()),
     path("sandbox/clock", sandbox.SandboxClockView.as_view()),
