@@ -21,6 +21,7 @@ def test_cut_off_at_every_moment(nursery: Nursery, eve: World, printed: Printed,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # Many processes, on a machine that others may be using as well.
 def test_the_daily_jobs(nursery: Nursery, eve: World, printed: Printed) -> None:
     """Next quarters, drawdown, a close that is planned, approved, posted and invoiced, Stripe."""
     report = cut_off(nursery, eve, "run_day", every_moment if ALL else every_state)
@@ -32,6 +33,7 @@ def test_the_daily_jobs(nursery: Nursery, eve: World, printed: Printed) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not ALL, reason="the same jobs as above, over two days: LEDGER_CRASH=all")
 def test_the_jump_of_a_sandbox(nursery: Nursery, eve: World, printed: Printed) -> None:
     report = cut_off(nursery, eve, "jump", every_moment)

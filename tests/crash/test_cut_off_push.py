@@ -18,7 +18,8 @@ from tests.crash.harness import (
     every_state,
 )
 
-pytestmark = pytest.mark.slow
+# Many processes, on a machine that others may be using as well.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_the_way_to_stripe(nursery: Nursery, signed: World, printed: Printed) -> None:
