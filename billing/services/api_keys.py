@@ -146,3 +146,11 @@ def _audit(
         customer_key=key.customer.key if key.customer is not None else "",
         details={"name": key.name, "user": str(key.user or "")},
     )
+
+
+def is_controller(*, user: AbstractBaseUser) -> bool:
+    """Whether a staff user may act on the books, and not only look: the role, or a superuser."""
+    person = User.objects.filter(pk=user.pk, is_active=True, is_staff=True).first()
+    if person is None:
+        return False
+    return person.is_superuser or person.groups.filter(name=CONTROLLER).exists()

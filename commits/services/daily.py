@@ -15,7 +15,7 @@ import psycopg
 from django.db import connection, transaction
 from django.db.models import F
 
-from billing.domain.errors import Conflict
+from billing.domain.errors import Conflict, InvalidInput
 from billing.models import Customer, JobRun
 from billing.services import clock, credit_note_push, invoice_push
 from commits.models import Commit, CommitState, QuarterState
@@ -27,6 +27,7 @@ from commits.services.quarters import AHEAD, extend
 
 DAILY = "daily"
 DAY = timedelta(days=1)
+LONGEST_JUMP = timedelta(days=3 * 366)
 # One runner at a time: an arbitrary number that nothing else in this project locks.
 RUNNER_LOCK = 7_315_002
 CHUNK = 100
@@ -118,7 +119,7 @@ def jump(*, to: datetime, real_now: datetime) -> datetime:
 
     The clock shows each due instant while that day's jobs run. Without customers it may be set
     anywhere; the days before are then nobody's. Returns the service's new time.
-    Raises Conflict `clock_goes_back`, `jobs_running`.
+    Raises Conflict `clock_goes_back`, `jobs_running`, InvalidInput `jump_too_far`.
     """
     with only_runner(wait=True) as alone:
         if not alone:
@@ -130,6 +131,8 @@ def jump(*, to: datetime, real_now: datetime) -> datetime:
             return to
         if to < clock.now():
             raise Conflict("clock_goes_back", "the clock does not go back once there are customers")
+        if to > clock.now() + LONGEST_JUMP:
+            raise InvalidInput("jump_too_far", "a jump runs every day on its way: at most 3 years")
         for due in _due_days(to):
             if due > clock.now():
                 clock.set_sandbox_clock(to=due, real_now=datetime.now(UTC))
