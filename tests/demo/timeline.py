@@ -20,7 +20,7 @@ from tests.demo.traffic import Usage
 STEPS_A_QUARTER = 7
 TRUE_UP_AFTER_STEP = 3
 BEFORE_MIDNIGHT = timedelta(seconds=3)
-WAIT_SECONDS = 90.0
+WAIT_SECONDS = 180.0
 
 
 class NothingHappened(Exception):

@@ -27,7 +27,7 @@ from tests.stripe_simulator.simulator import StripeSimulator
 
 ROOT = Path(__file__).parents[2]
 SECRET = "whsec_scenarios"
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 WEB = ("-m", "gunicorn", "-c", "python:billing.config.gunicorn")
 WORKER = (
     "-m", "celery", "-A", "billing.config.celery", "worker", "--pool", "solo",
@@ -82,7 +82,7 @@ class World:
     def manage(self, *arguments: str) -> str:
         """Run a management command; what it printed."""
         done = self.start("manage.py", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        printed, complaints = done.communicate(timeout=120)
+        printed, complaints = done.communicate(timeout=240)
         assert done.returncode == 0, (arguments, printed, complaints)
         return str(printed)
 
@@ -111,7 +111,7 @@ class World:
         """How many rows each table holds."""
         return databases.row_counts(self.database_url)
 
-    def wait_until_paid(self, customer: str, seconds: float = 30) -> None:
+    def wait_until_paid(self, customer: str, seconds: float = 120) -> None:
         """Wait until the webhooks have come back and every invoice is paid."""
         deadline = time.monotonic() + seconds
         while True:
@@ -125,7 +125,7 @@ class World:
         """Wait until nothing is on its way between Stripe and us any more."""
         self.wait_until_paid(customer)
         self.stripe.wait_for_deliveries()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while databases.waiting_webhooks(self.database_url):
             assert time.monotonic() < deadline, "webhooks are not applied"
             time.sleep(0.1)
