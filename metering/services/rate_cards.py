@@ -89,9 +89,12 @@ def set_discount(*, card_id: int, discount: Decimal, effective_at: datetime) -> 
     require_whole_hour(effective_at)
     with transaction.atomic():
         card = _lock_card(card_id)
-        RateDiscount.objects.update_or_create(
+        known, is_new = RateDiscount.objects.get_or_create(
             card=card, effective_at=effective_at, defaults={"discount": discount}
         )
+        if not is_new and known.discount < discount:
+            known.discount = discount
+            known.save(update_fields=["discount"])
         renew_terms(card.customer_id)
         rerate_hours(card_id=card_id, start=effective_at)
 
