@@ -9,6 +9,9 @@ from django.db import transaction
 from billing.domain.errors import Conflict, NotFound, NotPermitted
 from billing.services import audit
 from commits.models import Commit, CommitState, OverrideRequest, RequestState
+from commits.services.bookings import write_booking
+from commits.services.books import book_chains
+from commits.services.chains import load_chains
 from metering.services import rate_cards
 from metering.services.quotes import check_price
 
@@ -64,6 +67,8 @@ def approve_override(*, request_id: UUID, actor: str, now: datetime) -> Override
             raise Conflict("not_open", "the request has been rejected")
         if request.requested_by == actor:
             raise NotPermitted("maker_is_checker", "whoever asks may not approve")
+        origin_id = request.commit.origin_id
+        load_chains(origin_ids=[origin_id], lock=True)
         card_id = request.commit.rate_card_id
         if card_id is None:
             raise Conflict("commit_not_active", "only an active commit can have overrides")
@@ -76,6 +81,9 @@ def approve_override(*, request_id: UUID, actor: str, now: datetime) -> Override
             effective_at=request.effective_at,
             now=now,
         )
+        # Usage that waited for the price is rated now, and no event will tell the books of it.
+        state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
+        write_booking(book_chains([state], now))
         request.state = RequestState.APPROVED
         request.decided_at, request.decided_by = now, actor
         request.save()

@@ -21,6 +21,8 @@ from commits.domain.periods import boundary, first_instant
 from commits.domain.terms import MAX_QUARTERS, CommitTerms, problems
 from commits.models import Commit, CommitState, Grant, Quarter, QuarterState
 from commits.services import invoicing
+from commits.services.bookings import write_booking
+from commits.services.books import book_chains
 from commits.services.chains import ChainState, continues, load_chains
 from commits.services.quarters import drop_quarter, extend, open_quarter
 from metering.services import rate_cards
@@ -141,6 +143,7 @@ def activate_commit(*, commit_id: UUID, actor: str, now: datetime) -> Commit:
         ]
         Grant.objects.bulk_create(grants)
         _draft_activation_invoice(commit, quarters, now)
+        _book(commit.origin_id, now)
         audit.record(
             at=now,
             actor_name=actor,
@@ -272,6 +275,13 @@ def _cut_uncommitted(origin_id: UUID, at: datetime, now: datetime) -> None:
     if not Quarter.objects.filter(commit=commit).exclude(state=QuarterState.POSTED).exists():
         commit.state, commit.ended_at = CommitState.ENDED, at
     commit.save(update_fields=["cut_at", "state", "ended_at"])
+    _book(origin_id, now)
+
+
+def _book(origin_id: UUID, now: datetime) -> None:
+    """Book usage that has moved between quarters, or has got one: no event came to tell of it."""
+    state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
+    write_booking(book_chains([state], now))
 
 
 def _draft_activation_invoice(

@@ -67,7 +67,7 @@ def signed(
     now: datetime | None = None,
     **terms: Any,
 ) -> Commit:
-    """An active commit at 20 % off whose closes need no human."""
+    """An active commit at 20 % off whose closes need no human; uncommitted without instalments."""
     terms.setdefault("discount", Decimal("0.20"))
     terms.setdefault("auto_approve_max_overage", Decimal("1000000"))
     terms.setdefault("rollover", RolloverPolicy())
@@ -76,7 +76,7 @@ def signed(
         terms=CommitTerms(
             customer_key=customer.key,
             starts_on=starts_on,
-            quarters=len(instalments),
+            quarters=len(instalments) or None,
             instalments=tuple(Decimal(amount) for amount in instalments),
             timezone=customer.timezone,
             **terms,
