@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from billing.domain.errors import Conflict, InvalidInput
-from billing.models import Customer, JobRun
+from billing.models import Customer, JobRun, SandboxClock
 from billing.services import clock
 from commits.models import Commit, Quarter
 from commits.services import daily
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def january(acme: Customer, commit: Commit) -> Commit:
     """The clock shows the first of January (it could be set back only before any customer)."""
-    clock.SandboxClock.objects.create(shows=at("2026-01-01"), set_at=datetime.now(UTC))
+    SandboxClock.objects.create(shows=at("2026-01-01"), set_at=datetime.now(UTC))
     JobRun.objects.create(job=daily.DAILY, due_at=at("2026-01-01"), finished_at=at("2026-01-01"))
     return commit
 
