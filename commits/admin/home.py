@@ -19,7 +19,7 @@ from commits.models import (
     RequestState,
     TrueUp,
 )
-from metering.models import UnratedUsage
+from metering.models import UnratedUsage, Waiver
 
 
 def closes_that_wait() -> "QuerySet[Close]":
@@ -59,6 +59,10 @@ def _page() -> pages.Page:
         for title, name, query, found, why in waiting
     ]
     rows += [
+        _row(
+            "Waivers of usage", "metering_waiver_changelist", asked,
+            Waiver.objects.filter(**requested).count(), to_decide,
+        ),
         _row(
             "Usage without a price", "metering_unratedusage_changelist",
             "?resolved_at__isempty=1",

@@ -2,12 +2,16 @@
 
 from django.urls import path
 
-from metering.api import views
+from metering.api import views, waivers
 
 urlpatterns = [
     path("usage", views.UsageView.as_view(), name="usage"),
     path("customers/<str:key>/usage", views.CustomerUsageView.as_view(), name="customer-usage"),
     path("customers/<str:key>/rate", views.CustomerRateView.as_view(), name="customer-rate"),
     path("prices", views.PricesView.as_view(), name="prices"),
+    path("unrated", waivers.UnratedView.as_view(), name="unrated"),
+    path("waivers", waivers.WaiversView.as_view(), name="waivers"),
+    path("waivers/<uuid:waiver_id>/approve", waivers.WaiverApproveView.as_view()),
+    path("waivers/<uuid:waiver_id>/reject", waivers.WaiverRejectView.as_view()),
     path("meters", views.MetersView.as_view(), name="meters"),
 ]

@@ -21,6 +21,7 @@ from metering.models.usage import (
     UsageState,
     UsageTotal,
 )
+from metering.models.waivers import Waiver, WaiverState
 
 __all__ = [
     "EventKeySecret",
@@ -40,4 +41,6 @@ __all__ = [
     "UsagePeriod",
     "UsageState",
     "UsageTotal",
+    "Waiver",
+    "WaiverState",
 ]

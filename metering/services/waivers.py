@@ -1,0 +1,165 @@
+"""Waiving usage that waits to be rated: asked for by one finance user, approved by another.
+
+Approval happens under the usage lock, which ingest, the close and every change of prices take: a
+quantity is either rated or waived, never both. What is waived stays waived when a price comes.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import connection, transaction
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from billing.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from billing.models import Customer
+from billing.services import audit
+from metering.domain.rows import Packer
+from metering.models import Resolution, UnratedUsage, UsageEvent, Waiver, WaiverState
+from metering.services.usage_lock import lock_usage
+
+REASON_LENGTH = 300
+EventName = tuple[str, str]  # source and id, as reported
+
+
+def unrated_usage(*, customer_id: int | None = None) -> QuerySet[UnratedUsage]:
+    """Quantities that could not be rated when they came, resolved ones included, with the
+    `source` and `event_name` of their events."""
+    event = UsageEvent.objects.filter(
+        customer_id=OuterRef("customer_id"), event_key=OuterRef("event_key")
+    )
+    rows = UnratedUsage.objects.select_related("customer").annotate(
+        source=Subquery(event.values("source")[:1]),
+        event_name=Subquery(event.values("event_id")[:1]),
+    )
+    return rows if customer_id is None else rows.filter(customer_id=customer_id)
+
+
+def request_waiver(
+    *,
+    customer: Customer,
+    reason: str,
+    actor_name: str,
+    now: datetime,
+    events: Sequence[EventName] = (),
+    model: str = "",
+    actor: AbstractBaseUser | None = None,
+) -> Waiver:
+    """Ask that what waits of these events, or of this model or sku, be waived. Changes no usage.
+
+    Raises InvalidInput `invalid_waiver`; NotFound `not_waiting` naming the events of which nothing
+    waits, or where nothing of the model waits.
+    """
+    problems = []
+    if not 1 <= len(reason.strip()) <= REASON_LENGTH:
+        problems.append(f"reason has 1 to {REASON_LENGTH} characters")
+    if bool(events) == bool(model):
+        problems.append("give either events or a model")
+    if problems:
+        raise InvalidInput("invalid_waiver", "; ".join(problems), problems=problems)
+    waiting = UnratedUsage.objects.filter(customer=customer, resolved_at=None)
+    with transaction.atomic():
+        found = list(waiting.filter(model=model)) if model else _of_events(waiting, events)
+        if not found:
+            raise NotFound("not_waiting", f"no usage of {model!r} waits to be rated")
+        waiver = Waiver.objects.create(
+            id=uuid4(),
+            customer=customer,
+            reason=reason.strip(),
+            requested_at=now,
+            requested_by=actor_name,
+        )
+        waiver.quantities.set(found)
+        _record(waiver, "request", actor, actor_name, now, len(found))
+    return waiver
+
+
+def _of_events(waiting: QuerySet[UnratedUsage], events: Sequence[EventName]) -> list[UnratedUsage]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT secret FROM metering_eventkeysecret")
+        secret = cursor.fetchone()
+    packer = Packer(bytes(secret[0]) if secret else b"")
+    keys = {UUID(bytes=packer.event_key(*event)): event for event in events}
+    found = list(waiting.filter(event_key__in=list(keys)))
+    missing = keys.keys() - {row.event_key for row in found}
+    if missing:
+        names = sorted(" ".join(keys[key]) for key in missing)
+        raise NotFound("not_waiting", f"nothing waits to be rated of {', '.join(names[:10])}")
+    return found
+
+
+def approve_waiver(
+    *, waiver_id: UUID, actor_name: str, now: datetime, actor: AbstractBaseUser | None = None
+) -> Waiver:
+    """Waive what still waits of the request. Doing it again returns the approved one.
+
+    What has been rated or voided meanwhile stays so. Raises NotPermitted `maker_is_checker`;
+    Conflict `not_open`, or `nothing_waits` where nothing is left to waive; NotFound.
+    """
+    with transaction.atomic():
+        lock_usage(customer_ids=[_get(waiver_id).customer_id])
+        waiver = _get(waiver_id, lock=True)
+        if waiver.state == WaiverState.APPROVED:
+            return waiver
+        if waiver.state != WaiverState.REQUESTED:
+            raise Conflict("not_open", "the request has been rejected")
+        if waiver.requested_by == actor_name:
+            raise NotPermitted("maker_is_checker", "whoever asks for a waiver may not approve it")
+        waived = waiver.quantities.filter(resolved_at=None).update(
+            resolved_at=now, resolution=Resolution.WAIVED
+        )
+        if not waived:
+            raise Conflict("nothing_waits", "all of it has been rated, voided or waived meanwhile")
+        _decide(waiver, WaiverState.APPROVED, actor_name, now)
+        _record(waiver, "approve", actor, actor_name, now, waived)
+    return waiver
+
+
+def reject_waiver(
+    *, waiver_id: UUID, actor_name: str, now: datetime, actor: AbstractBaseUser | None = None
+) -> Waiver:
+    """Decline a request. Doing it again returns the rejected one. Raises Conflict, NotFound."""
+    with transaction.atomic():
+        waiver = _get(waiver_id, lock=True)
+        if waiver.state == WaiverState.APPROVED:
+            raise Conflict("not_open", "the request has been approved")
+        if waiver.state == WaiverState.REQUESTED:
+            _decide(waiver, WaiverState.REJECTED, actor_name, now)
+            _record(waiver, "reject", actor, actor_name, now, 0)
+    return waiver
+
+
+def _get(waiver_id: UUID, *, lock: bool = False) -> Waiver:
+    rows = Waiver.objects.select_related("customer").filter(pk=waiver_id)
+    if lock:
+        rows = rows.select_for_update(of=("self",))
+    found = rows.first()
+    if found is None:
+        raise NotFound("unknown_waiver", f"no waiver {waiver_id}")
+    return found
+
+
+def _decide(waiver: Waiver, state: WaiverState, actor_name: str, now: datetime) -> None:
+    waiver.state, waiver.decided_by, waiver.decided_at = state, actor_name, now
+    waiver.save(update_fields=["state", "decided_by", "decided_at"])
+
+
+def _record(
+    waiver: Waiver,
+    action: str,
+    actor: AbstractBaseUser | None,
+    actor_name: str,
+    now: datetime,
+    quantities: int,
+) -> None:
+    audit.record(
+        at=now,
+        actor=actor,
+        actor_name=actor_name,
+        action=action,
+        object_type="waiver",
+        object_ref=str(waiver.pk),
+        customer_key=waiver.customer.key,
+        details={"reason": waiver.reason, "quantities": quantities},
+    )
