@@ -219,6 +219,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "CommitStateEnum": ["draft", "active", "ended"],
         "QuarterStateEnum": ["open", "planned", "approved", "posted", "invoiced"],
         "RequestStateEnum": ["requested", "approved", "rejected"],
+        "CreditNoteKindEnum": "billing.models.CreditNoteKind",
     },
 }
 
