@@ -7,7 +7,7 @@ from fractions import Fraction
 from .draw import Drawn, Grant, draw_down
 from .facts import Chain, Facts
 from .money import CENT, ZERO
-from .quarters import Slot, SlotKey
+from .quarters import Slot, SlotKey, boundary
 from .rating import Usage, chain_slots
 from .rollover import Settled, rolled_in, settle
 
@@ -113,7 +113,9 @@ def own_grants(facts: Facts, slot: Slot) -> list[Grant]:
         found.append(Grant("instalment", instalment, "paid", slot.end))
     for credit in facts.credits:
         if credit.slot == slot.key:
-            early = credit.expires_at is not None and credit.expires_at < slot.end
+            # Judged by the quarter as it was when the credit was granted; a cut comes later.
+            whole_end = boundary(slot.commit, slot.index + 1)
+            early = credit.expires_at is not None and credit.expires_at < whole_end
             expires = credit.expires_at if early and credit.expires_at else slot.end
             found.append(
                 Grant(

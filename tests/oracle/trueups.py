@@ -1,5 +1,6 @@
 """True-ups and credits: from which quarter they count, and what is billed at once."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from .billing_run import issue
@@ -60,7 +61,15 @@ def approve(facts: Facts, happening: ApproveTrueUp) -> str:
         return "refused"
     through = max(wanted.through_quarter or commit.quarters, unposted[0])
     live = [index for index in unposted if index <= through]
-    granted = tuple(index for index in live if (commit.key, index) in chain.instalments_billed)
+    waiting = {(line.commit, line.quarter) for line in chain.waiting if line.kind == "instalment"}
+    invoiced = chain.instalments_billed - waiting
+    granted = tuple(index for index in live if (commit.key, index) in invoiced)
+    chain.waiting = [
+        replace(line, cents=line.cents + int(wanted.amount * 100))
+        if line.kind == "instalment" and line.commit == commit.key and line.quarter in live
+        else line
+        for line in chain.waiting
+    ]
     starts = None
     if wanted.discount is not None:
         soonest = next_whole_hour(happening.at)

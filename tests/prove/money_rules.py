@@ -26,7 +26,7 @@ class MoneyRules(Life):
             ("new", "serverless", "input_tokens"), ("new", "serverless", "input_tokens"),
         ]),
         price=contracts.prices,
-        hours=st.sampled_from([-24 * 100, -24, -1, 0, 1, 30, 24 * 50]),
+        hours=st.sampled_from([-24 * 400, -24 * 100, -24, -1, 0, 1, 30, 24 * 50]),
         own=st.booleans(),
     )  # fmt: skip
     def price(self, key: tuple[str, str, str], price: Fraction, hours: int, own: bool) -> None:

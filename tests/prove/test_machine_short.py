@@ -11,7 +11,7 @@ from tests.prove.twin import DifferenceError
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_books_and_the_oracle_agree(seed: int) -> None:
     """On random contracts, after every step; a story that fails is told in full."""
-    found = run_round(seed, contracts=6, steps=20)
+    found = run_round(seed, contracts=4, steps=15)
     assert found is None, _told(found)
 
 
