@@ -161,7 +161,7 @@ CELERY_WORKER_CONCURRENCY = env.integer("WORKER_CONCURRENCY", 2, least=1)
 # is none, so a lost message costs one interval, never a posting.
 _EVERY = {
     "commits.draw_down": 5,
-    "commits.run_due_jobs": 15,
+    "commits.run_due_jobs": 5,
     "billing.push_due_invoices": 15,
     "billing.apply_stripe_events": 15,
     "billing.reconcile_invoices": 3600,

@@ -9,21 +9,24 @@ half-way leaves the day to be run again; every job is idempotent.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 import psycopg
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from billing.domain.errors import Conflict, InvalidInput
 from billing.models import Customer, JobRun
 from billing.services import clock, credit_note_push, invoice_push
-from commits.models import Commit, CommitState, QuarterState
+from commits.models import Commit, CommitState, Quarter, QuarterState
 from commits.services.after_the_end import settle_ended
 from commits.services.books import sync_books
 from commits.services.chains import load_chains
 from commits.services.closes import run_closes
 from commits.services.quarters import AHEAD, extend
+from metering.models import Resolution, UnratedUsage, UsageDay
 
 DAILY = "daily"
 DAY = timedelta(days=1)
@@ -43,17 +46,32 @@ def draw_down(*, now: datetime) -> int:
 
 
 def stale_origins() -> list[UUID]:
-    """Chains with a quarter to book into whose customer has had events since the last booking."""
-    return list(
-        Commit.objects.filter(
-            origin=F("pk"),
-            chain__quarters__state__in=[QuarterState.OPEN, QuarterState.PLANNED],
-            customer__usage_state__ingest_seq__gt=F("booked_seq"),
-        )
-        .order_by("pk")
-        .values_list("pk", flat=True)
-        .distinct()
+    """Chains whose customer has had events since the last booking, or usage that was rated later.
+
+    A price that fills a gap rates waiting usage without an event: of the few customers who ever
+    had such usage, what is booked is compared with what metering has.
+    """
+    bookable = Commit.objects.filter(
+        origin=F("pk"), chain__quarters__state__in=[QuarterState.OPEN, QuarterState.PLANNED]
     )
+    had_events = bookable.filter(customer__usage_state__ingest_seq__gt=F("booked_seq"))
+    waited = UnratedUsage.objects.filter(
+        customer=OuterRef("commit__customer"), resolution=Resolution.RATED
+    )
+    rated = (
+        UsageDay.objects.filter(period=OuterRef("usage_period"))
+        .order_by()
+        .values("period")
+        .annotate(total=Sum("amount"))
+        .values("total")
+    )
+    differing = (
+        Quarter.objects.filter(Exists(waited), origin__in=bookable)
+        .annotate(rated=Coalesce(Subquery(rated), Decimal(0)))
+        .exclude(rated=F("booked_drawn") + F("booked_overage"))
+    )
+    found = {*had_events.values_list("pk", flat=True), *differing.values_list("origin", flat=True)}
+    return sorted(found)
 
 
 def open_next_quarters(*, now: datetime) -> int:
