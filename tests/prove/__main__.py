@@ -33,10 +33,10 @@ def prove(first: int, seconds: float) -> int:
     from tests.prove.shrinking import smaller
 
     print(f"proving for {seconds:.0f} s from seed {first}", flush=True)
-    until = time.monotonic() + seconds
     open_stories = tell_open()
+    until = time.monotonic() + seconds
     seed, found = first, 0
-    while time.monotonic() < until and found < 5:
+    while seed == first or (time.monotonic() < until and found < 5):
         error = run_round(seed, contracts=ROUND, steps=STEPS)
         if error is None:
             print(f"seed {seed}: {COUNTS['contracts']} contracts, {COUNTS['steps']} steps so far",
