@@ -5,7 +5,7 @@ what `check_ledger` runs. Problems are sentences; an empty list means that the b
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
@@ -19,6 +19,7 @@ from commits.domain.chain import GrantKind, QuarterFigures, run_chain
 from commits.models import BookedDay, Commit, Grant, Quarter, QuarterState
 from commits.services.bookings import booked_view
 from commits.services.chains import ChainState, load_chains, quarter_inputs
+from commits.services.daily import stale_origins
 from metering.services import totals
 
 CHUNK = 200
@@ -34,11 +35,12 @@ def commit_problems() -> list[str]:
         .distinct()
     )
     problems: list[str] = []
+    waiting = frozenset(stale_origins())
     for start in range(0, len(origins), CHUNK):
         states = load_chains(origin_ids=origins[start : start + CHUNK])
         accounts = _accounts([pk for state in states.values() for pk in state.commits])
         for state in states.values():
-            problems += chain_problems(state, accounts)
+            problems += chain_problems(state, accounts, waiting)
     return problems
 
 
@@ -47,13 +49,13 @@ def _accounts(commit_ids: Iterable[UUID]) -> Accounts:
     return {(a.code, a.commit_id, a.quarter_index): a.balance for a in found}
 
 
-def chain_problems(state: ChainState, accounts: Accounts) -> list[str]:
+def chain_problems(state: ChainState, accounts: Accounts, waiting: Container[UUID]) -> list[str]:
     """Problems of one chain."""
     figures = run_chain(quarter_inputs(state, booked_view(state)))
     problems = []
     for quarter, item in zip(state.quarters, figures, strict=True):
         problems += _quarter_problems(state, quarter, item, accounts)
-    problems += _usage_problems(state)
+    problems += _usage_problems(state, state.origin.pk not in waiting)
     problems += _commit_account_problems(state, figures, accounts)
     problems += _billing_problems(state) + _refund_problems(state)
     return [f"{state.origin.customer.key}: {problem}" for problem in problems]
@@ -124,15 +126,15 @@ def _is_issued(grant: Grant) -> bool:
     return revisions.exclude(state__in=["draft", "void"]).exists()
 
 
-def _usage_problems(state: ChainState) -> list[str]:
-    """What is booked by day is what is booked in all, and no booking is ahead of metering."""
+def _usage_problems(state: ChainState, up_to_date: bool) -> list[str]:
+    """What is booked by day is what is booked in all and, unless the next drawdown still has
+    something to book (not `up_to_date`), what metering has."""
     problems = []
     ids = [quarter.pk for quarter in state.quarters]
     booked: dict[int, dict[date, Decimal]] = defaultdict(dict)
     for row in BookedDay.objects.filter(quarter__in=ids):
         booked[row.quarter_id][row.day] = row.amount
     live = totals.day_amounts(period_ids=[q.usage_period_id for q in state.quarters])
-    up_to_date = state.origin.booked_seq == _ingest_seq(state)
     for quarter in state.quarters:
         days = booked[quarter.pk]
         in_all = quarter.booked_drawn + quarter.booked_overage
@@ -148,11 +150,6 @@ def _usage_problems(state: ChainState) -> list[str]:
         if up_to_date and quarter.state != QuarterState.APPROVED and now != before:
             problems.append(f"{name}: usage by day is not what the journal has booked")
     return problems
-
-
-def _ingest_seq(state: ChainState) -> int:
-    usage_state = getattr(state.origin.customer, "usage_state", None)
-    return usage_state.ingest_seq if usage_state else 0
 
 
 def _commit_account_problems(
