@@ -116,7 +116,8 @@ def run_day() -> None:
 
 
 def jump() -> None:
-    """In a sandbox somebody sets the clock two midnights on. It does not go back, if it was set."""
+    """In a sandbox somebody sets the clock two midnights on. It does not go back, if it was set:
+    then the beat does what is left of the last day."""
     try:
         daily.jump(to=DUE + timedelta(days=1), real_now=clock.real_now())
     except Conflict as conflict:
@@ -152,14 +153,16 @@ def reconcile() -> int:
 
 
 def beat() -> None:
-    """Some minutes later, when the leases of the dead have run out, the beat comes round."""
+    """The beat comes round; and again when the leases of the dead have run out."""
+    daily.run_due_jobs(now=clock.now())
     pass_time(timedelta(minutes=4))
     daily.draw_down(now=DUE)
     invoice_push.push_due_invoices(now=DUE)
 
 
 def beat_next_day() -> None:
-    """The beat comes round after Stripe has forgotten the keys of yesterday's requests."""
+    """The same, but so late that Stripe has forgotten the keys of yesterday's requests."""
+    daily.run_due_jobs(now=clock.now())
     pass_time(timedelta(hours=25))
     daily.draw_down(now=DUE)
     invoice_push.push_due_invoices(now=DUE)
