@@ -143,33 +143,42 @@ def against_the_order() -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL deadlock_timeout = '30s'")  # The other one is to lose.
         ledger.post_entry(entry=prepaid, now=DUE)
-        while not _someone_waits():
-            time.sleep(0.01)
+        _until(_someone_waits)
         ledger.post_entry(entry=overage, now=DUE)
         transaction.set_rollback(True)
 
 
 def wait_a_moment() -> None:
     """Let the other process go first: until it is inside its transaction."""
-    with connection.cursor() as cursor:
-        while True:
-            cursor.execute(
-                "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_class class ON class.oid = relation"
-                " JOIN pg_database known ON known.oid = database"
-                " WHERE datname = current_database() AND relname = 'billing_posting'"
-                " AND mode = 'RowExclusiveLock')"
-            )
-            if cursor.fetchone()[0]:
-                return
-            time.sleep(0.01)
+    _until(_someone_books)
+
+
+def _until(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happens():
+        assert time.monotonic() < deadline, f"not even after a minute: {happens.__name__}"
+        time.sleep(0.01)
+
+
+def _someone_books() -> bool:
+    return _is_true(
+        "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_class class ON class.oid = relation"
+        " JOIN pg_database known ON known.oid = database WHERE datname = current_database()"
+        " AND relname = 'billing_posting' AND mode = 'RowExclusiveLock')"
+    )
 
 
 def _someone_waits() -> bool:
+    return _is_true(
+        # Not pg_stat_activity: within a transaction that goes on showing what it first showed.
+        "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted"
+        " AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+    )
+
+
+def _is_true(question: str) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()"
-            " AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
-        )
+        cursor.execute(question)
         return bool(cursor.fetchone()[0])
 
 
