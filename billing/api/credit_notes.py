@@ -20,7 +20,7 @@ from billing.api.permissions import IsFinance, IsFinanceOrCustomer, may_read
 from billing.domain.errors import NotFound
 from billing.domain.money import to_cents
 from billing.models import CreditNote, CreditNoteKind
-from billing.services import clock, credit_note_push, credit_notes, invoices
+from billing.services import clock, credit_note_push, credit_note_requests, credit_notes, invoices
 from billing.tasks import push_credit_note
 
 
@@ -54,9 +54,9 @@ class CreditNotesView(LedgerView):
         given = CreditNoteIn.parse(request.data)
         actor = actor_of(request)
         kind = given["kind"]
-        note = credit_notes.request_note(
+        note = credit_note_requests.request_note(
             invoice_id=invoice_id,
-            request=credit_notes.NoteRequest(
+            request=credit_note_requests.NoteRequest(
                 cents=to_cents(given["amount"]),
                 reason=given["reason"],
                 kind=None if kind is None else CreditNoteKind(kind),
@@ -78,7 +78,7 @@ class CreditNoteRejectView(LedgerView):
     @extend_schema(operation_id="credit_note_reject", request=None, responses=CreditNoteOut)
     def post(self, request: Request, note_id: UUID) -> Response:
         actor = actor_of(request)
-        note = credit_notes.reject_note(
+        note = credit_note_requests.reject_note(
             note_id=note_id, actor=actor.user, actor_name=actor.name, now=clock.now()
         )
         return Response(credit_note_body(note))

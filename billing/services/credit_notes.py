@@ -9,15 +9,14 @@ that the money can be drawn no more.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid5
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import transaction
 from django.db.models import QuerySet, Sum
 
 from billing.domain import credit_note_entries
 from billing.domain.credit_note_entries import NoteFacts, Split
-from billing.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from billing.domain.errors import Conflict, NotFound, NotPermitted
 from billing.domain.invoice_entries import IN_ADVANCE
 from billing.domain.journal import AccountCode, Entry, Scope
 from billing.models import (
@@ -34,21 +33,6 @@ LIVE = (CreditNoteState.REQUESTED, CreditNoteState.APPROVED, CreditNoteState.ISS
 BOOKED = (CreditNoteState.APPROVED, CreditNoteState.ISSUED)
 # An uncollectible invoice was never paid, and what it billed unused has gone back already.
 CREDITABLE = (InvoiceState.FINALIZED, InvoiceState.PAID)
-
-
-@dataclass(frozen=True, slots=True)
-class NoteRequest:
-    """What is asked for: whole cents before tax, of which kind of lines, and why.
-
-    `kind` may be left out where the invoice has lines of one kind only. `quarter` is the one whose
-    money is taken back; left out, it is decided at the approval.
-    """
-
-    cents: int
-    reason: str
-    kind: CreditNoteKind | None = None
-    quarter: int | None = None
-    as_credit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,75 +56,8 @@ def creditable_cents(invoice: Invoice, kind: CreditNoteKind) -> int:
     return billed - int(taken["cents"] or 0)
 
 
-def request_note(
-    *,
-    invoice_id: UUID,
-    request: NoteRequest,
-    actor: AbstractBaseUser | None,
-    actor_name: str,
-    now: datetime,
-) -> CreditNote:
-    """Store a request. InvalidInput `invalid_credit_note`; Conflict `invoice_not_creditable`,
-    `more_than_invoiced`."""
-    invoices.get_invoice(invoice_id=invoice_id)
-    with transaction.atomic():
-        invoice = invoices.locked_invoice(invoice_id=invoice_id)
-        kind = request.kind or _only_kind(invoice)
-        problems = [] if kind else ["kind: the invoice has lines of both kinds; say which"]
-        if request.cents <= 0:
-            problems.append("amount: more than nothing")
-        if not request.reason.strip():
-            problems.append("reason: a credit note has one")
-        if problems or kind is None:
-            raise InvalidInput("invalid_credit_note", "; ".join(problems))
-        _refuse_uncreditable(invoice)
-        left = creditable_cents(invoice, kind)
-        if request.cents > left:
-            raise Conflict(
-                "more_than_invoiced", f"{left} cents of it can still be taken back.", left=left
-            )
-        source = _source(invoice, kind, request.quarter)
-        note = CreditNote(
-            id=uuid4(),
-            invoice=invoice,
-            kind=kind,
-            reason=request.reason,
-            total_cents=request.cents,
-            as_credit=request.as_credit,
-            debited=source.debited,
-            commit_id=source.commit_id,
-            quarter_index=source.quarter_index,
-            requested_at=now,
-            requested_by=actor_name,
-        )
-        note.save(force_insert=True)
-        record_act("credit_note.requested", note, actor, actor_name, now)
-    return note
-
-
-def _only_kind(invoice: Invoice) -> CreditNoteKind | None:
-    kinds = {
-        CreditNoteKind.UNUSED_INSTALMENT
-        if line.kind in IN_ADVANCE
-        else CreditNoteKind.OVERBILLED_USAGE
-        for line in invoice.lines.all()
-    }
-    return kinds.pop() if len(kinds) == 1 else None
-
-
-def _source(invoice: Invoice, kind: CreditNoteKind, quarter: int | None) -> Source:
-    """Where a note made by hand takes its money: the named quarter, or the last one billed."""
-    in_advance = kind == CreditNoteKind.UNUSED_INSTALMENT
-    billed = [
-        line.quarter_index
-        for line in invoice.lines.all()
-        if (line.kind in IN_ADVANCE) is in_advance
-    ]
-    debited = AccountCode.DEFERRED_REVENUE if in_advance else AccountCode.OVERAGE_REVENUE
-    return Source(invoice.commit_id, quarter or max(billed, default=1), debited)
-
-
-def _refuse_uncreditable(invoice: Invoice) -> None:
+def refuse_uncreditable(invoice: Invoice) -> None:
+    """Conflict `invoice_not_creditable` unless it is finalized or paid."""
     if invoice.state not in CREDITABLE:
         raise Conflict(
             "invoice_not_creditable", f"It is {invoice.state}: void a draft, credit what is issued."
@@ -187,7 +104,7 @@ def approve_note(
         raise Conflict("not_open", "The request has been rejected.")
     if note.requested_by == actor_name:
         raise NotPermitted("maker_is_checker", "Whoever asks for a credit note may not approve it.")
-    _refuse_uncreditable(note.invoice)
+    refuse_uncreditable(note.invoice)
     if source is not None:
         note.commit_id, note.quarter_index = source.commit_id, source.quarter_index
         note.debited = source.debited
@@ -196,22 +113,6 @@ def approve_note(
     note.save()
     record_act("credit_note.approved", note, actor, actor_name, now)
     return note, [entry]
-
-
-def reject_note(
-    *, note_id: UUID, actor: AbstractBaseUser | None, actor_name: str, now: datetime
-) -> CreditNote:
-    """Decline a request; again answers with the rejected one. Conflict `not_open`."""
-    with transaction.atomic():
-        note = locked_note(note_id=note_id)
-        if note.state in BOOKED:
-            raise Conflict("not_open", "The credit note has been approved.")
-        if note.state == CreditNoteState.REQUESTED:
-            note.state = CreditNoteState.REJECTED
-            note.decided_at, note.decided_by = now, actor_name
-            note.save()
-            record_act("credit_note.rejected", note, actor, actor_name, now)
-    return note
 
 
 def make_by_rule(

@@ -6,7 +6,7 @@ import pytest
 
 from billing.domain.errors import Conflict
 from billing.models import CreditNote, CreditNoteKind, Customer, Invoice
-from billing.services import credit_notes as notes
+from billing.services import credit_note_requests as notes
 from billing.services.proof import ledger_problems
 from commits.models import Commit
 from commits.services import balances, closes, credit_notes, daily, proof
