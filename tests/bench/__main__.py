@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from statistics import median
 
@@ -62,7 +63,7 @@ def prepare() -> None:
             model="any",
             mode="serverless",
             meter=meter,
-            price=world.Decimal("0.50"),
+            price=Decimal("0.50"),
             effective_at=datetime(2025, 1, 1, tzinfo=UTC),
             actor_name="bench",
             now=NOW,
