@@ -63,7 +63,7 @@ class InvoiceAdmin(InvoiceActs):
         lines = list(obj.lines.all())
         rows = [
             (
-                pages.text(line.description),
+                pages.link(line.description, "admin:commits_explain_line", line.pk),
                 pages.text(line.get_kind_display(), small=f"Q{line.quarter_index}"),
                 pages.count(line.quantity),
                 pages.rate(line.rate),
@@ -91,7 +91,8 @@ class InvoiceAdmin(InvoiceActs):
                     pages.columns("Description", "Kind", "#Quantity", "#Rate each", "#Amount"),
                     rows,
                     foot=total,
-                    note="The amount decides; quantity and rate are for information.",
+                    note="The amount decides; quantity and rate are for information. A line "
+                    "leads to its explanation, down to the events.",
                 ),
                 self._entries(obj),
                 self._calls(obj),

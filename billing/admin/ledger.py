@@ -74,6 +74,7 @@ class JournalEntryAdmin(ReadOnlyAdmin):
                 ),
                 pages.nonzero(max(p.amount, ZERO)),
                 pages.nonzero(max(-p.amount, ZERO)),
+                pages.link("Explain", "admin:commits_explain_posting", p.pk),
             )
             for p in postings
         ]
@@ -84,9 +85,14 @@ class JournalEntryAdmin(ReadOnlyAdmin):
             tables=[
                 pages.Table(
                     "Postings",
-                    pages.columns("Account", "#Debit", "#Credit"),
+                    pages.columns("Account", "#Debit", "#Credit", ""),
                     rows,
-                    foot=(pages.text("Total"), pages.money(debit), pages.money(credit)),
+                    foot=(
+                        pages.text("Total"),
+                        pages.money(debit),
+                        pages.money(credit),
+                        pages.text(""),
+                    ),
                     note="Balanced." if debit == credit else "NOT BALANCED",
                 )
             ],

@@ -42,6 +42,7 @@ class ReasonIn(StrictSerializer):
 class InvoiceLineOut(serializers.Serializer[InvoiceLine]):
     """One line: the amount decides, quantity and rate are for information."""
 
+    id = serializers.CharField()
     kind = serializers.ChoiceField(choices=LineKind.choices)
     quarter = serializers.IntegerField()
     description = serializers.CharField()
@@ -81,6 +82,7 @@ class InvoiceOut(serializers.Serializer[Invoice]):
 class PostingOut(serializers.Serializer[Any]):
     """A signed amount: a debit is positive."""
 
+    id = serializers.CharField()
     account = serializers.CharField()
     quarter = serializers.IntegerField(allow_null=True)
     amount = MoneyField()
@@ -155,6 +157,7 @@ def invoice_body(invoice: Invoice) -> dict[str, Any]:
 
 def _line_body(line: InvoiceLine) -> dict[str, Any]:
     return {
+        "id": str(line.pk),
         "kind": line.kind,
         "quarter": line.quarter_index,
         "description": line.description,
@@ -186,6 +189,7 @@ def entry_body(entry: JournalEntry) -> dict[str, Any]:
         "evidence": entry.evidence,
         "postings": [
             {
+                "id": str(posting.pk),
                 "account": posting.account.code,
                 "quarter": posting.account.quarter_index,
                 "amount": plain(posting.amount),

@@ -120,6 +120,10 @@ class CommitAdmin(CloseViews, RecordAdmin):
             pages.Link("Invoices", reverse("admin:billing_invoice_changelist") + of_commit),
             pages.Link("Journal", reverse("admin:billing_journalentry_changelist") + of_commit),
             pages.Link(
+                "Grants",
+                f"{reverse('admin:commits_grant_changelist')}?quarter__commit__id__exact={obj.pk}",
+            ),
+            pages.Link(
                 "True-ups",
                 f"{reverse('admin:commits_trueup_changelist')}?commit__id__exact={obj.pk}",
             ),

@@ -117,6 +117,7 @@ class CloseRowsOut(Out):
 
 
 class GrantOut(Out):
+    id = serializers.CharField(allow_null=True)
     kind = serializers.ChoiceField(choices=["instalment", "rollover", "true_up", "credit"])
     amount = MoneyField()
     remaining = MoneyField()

@@ -242,6 +242,7 @@ def balance_body(balance: Balance) -> dict[str, Any]:
         "unrated_events": balance.unrated_events,
         "grants": [
             {
+                "id": balance.grant_ids.get(item.grant.ref),
                 "kind": item.grant.kind.value,
                 "amount": plain(item.grant.amount),
                 "remaining": plain(item.remaining),

@@ -4,7 +4,7 @@ Every figure is the live chain's, so it includes every event accepted so far and
 closed quarters. Nothing here writes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -46,6 +46,7 @@ class Balance:
     pending_rollover: Decimal
     unrated_events: int
     grants: Sequence[GrantFigures]
+    grant_ids: Mapping[str, str]
     runs_out_at: datetime | None
 
 
@@ -111,6 +112,7 @@ def read_balance(*, customer: Customer, now: datetime, commit_id: UUID | None = 
         pending_rollover=pending,
         unrated_events=unrated.get(quarter.usage_period_id, 0),
         grants=current.grants,
+        grant_ids=_grant_ids(state, quarter),
         runs_out_at=_forecast(state, quarter, available + pending, now),
     )
 
@@ -124,6 +126,12 @@ def _pending_rollover(state: ChainState, quarter: Quarter) -> Decimal:
     extra = {current.position: [given_back_grant(GIVEN_BACK_REF, back)]} if back else None
     before = quarter_inputs(state, state.live, close_position=quarter.position - 1, extra=extra)
     return run_chain(before)[-1].rolled_out
+
+
+def _grant_ids(state: ChainState, quarter: Quarter) -> dict[str, str]:
+    """The ids of a quarter's grants by their ref. A rollover that is not booked yet has none."""
+    stored = [*state.issued[quarter.position], *state.rollovers[quarter.position]]
+    return {grant.ref: str(grant.pk) for grant in stored}
 
 
 def _expired(item: GrantFigures, now: datetime) -> bool:

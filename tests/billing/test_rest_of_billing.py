@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from billing.models import AuditEvent, Customer
+from billing.models import AuditEvent, Customer, Posting
 from billing.services import ledger
 from tests.billing import cast
 from tests.billing.conftest import Caller
@@ -110,10 +110,22 @@ def test_invoices_and_entries_as_documented(acme: Customer, finance: APIClient) 
     assert finance.get("/api/v1/customers/acme/invoices").json()["results"] == [shown]
     (entry,) = finance.get("/api/v1/customers/acme/entries").json()["results"]
     assert (entry["key"], entry["code"], entry["quarter"]) == ("e1", "usage.drawdown", 1)
+    first, second = Posting.objects.order_by("pk").values_list("pk", flat=True)
     assert entry["postings"] == [
-        {"account": "deferred_revenue", "quarter": 1, "amount": "22000.500000000000"},
-        {"account": "usage_revenue", "quarter": None, "amount": "-22000.500000000000"},
+        {
+            "id": str(first),
+            "account": "deferred_revenue",
+            "quarter": 1,
+            "amount": "22000.500000000000",
+        },
+        {
+            "id": str(second),
+            "account": "usage_revenue",
+            "quarter": None,
+            "amount": "-22000.500000000000",
+        },
     ]
+    assert [row["id"] for row in shown["lines"]] == [str(row.pk) for row in invoice.lines.all()]
     of_other = f"/api/v1/customers/acme/entries?commit={invoice.commit_id}"
     assert finance.get(of_other).json()["results"] == []
     problem(finance.get("/api/v1/customers/acme/entries?commit=5"), 422, "invalid_input")
