@@ -13,21 +13,19 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from billing.domain.errors import BillingError
-from billing.services.api_keys import CONTROLLER
+from billing.services import api_keys
 from billing.tasks import push_due_invoices
 
 
 def is_controller(request: HttpRequest) -> bool:
     """Whether this request comes from finance with the right to act."""
     user = request.user
-    if not isinstance(user, User) or not user.is_active or not user.is_staff:
+    if not isinstance(user, User):
         return False
-    if user.is_superuser:
-        return True
     known: bool | None = getattr(user, "_is_controller", None)
     if known is None:
-        known = user.groups.filter(name=CONTROLLER).exists()
-        user._is_controller = known  # type: ignore[attr-defined]  # One query a request.
+        known = api_keys.is_controller(user=user)
+        user._is_controller = known  # type: ignore[attr-defined]  # Asked once a request.
     return known
 
 

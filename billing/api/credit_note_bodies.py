@@ -49,6 +49,7 @@ class CreditNoteOut(serializers.Serializer[CreditNote]):
     requested_by = serializers.CharField()
     decided_at = InstantField(allow_null=True)
     decided_by = serializers.CharField(allow_null=True)
+    rejected_because = serializers.CharField(allow_null=True)
     issued_at = InstantField(allow_null=True)
 
 
@@ -78,5 +79,6 @@ def credit_note_body(note: CreditNote) -> dict[str, Any]:
         "requested_by": note.requested_by,
         "decided_at": _instant(note.decided_at),
         "decided_by": note.decided_by or None,
+        "rejected_because": note.rejected_because or None,
         "issued_at": _instant(note.issued_at),
     }

@@ -17,6 +17,7 @@ from billing.api.credit_note_bodies import CreditNoteIn, CreditNoteOut, credit_n
 from billing.api.idempotency import idempotent
 from billing.api.pagination import ordered_by
 from billing.api.permissions import IsFinance, IsFinanceOrCustomer, may_read
+from billing.api.serializers import RejectionIn
 from billing.domain.errors import NotFound
 from billing.domain.money import to_cents
 from billing.models import CreditNote, CreditNoteKind
@@ -75,11 +76,15 @@ class CreditNoteRejectView(LedgerView):
 
     permission_classes = (IsFinance,)
 
-    @extend_schema(operation_id="credit_note_reject", request=None, responses=CreditNoteOut)
+    @extend_schema(operation_id="credit_note_reject", request=RejectionIn, responses=CreditNoteOut)
     def post(self, request: Request, note_id: UUID) -> Response:
         actor = actor_of(request)
         note = credit_note_requests.reject_note(
-            note_id=note_id, actor=actor.user, actor_name=actor.name, now=clock.now()
+            note_id=note_id,
+            actor=actor.user,
+            actor_name=actor.name,
+            now=clock.now(),
+            why=RejectionIn.parse(request.data or {})["reason"],
         )
         return Response(credit_note_body(note))
 

@@ -39,6 +39,12 @@ class ReasonIn(StrictSerializer):
     reason = TextField(max_length=500, default="", allow_blank=True)
 
 
+class RejectionIn(StrictSerializer):
+    """Why a request is declined; whoever asked reads it."""
+
+    reason = TextField(max_length=300, default="", allow_blank=True)
+
+
 class InvoiceLineOut(serializers.Serializer[InvoiceLine]):
     """One line: the amount decides, quantity and rate are for information."""
 

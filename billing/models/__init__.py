@@ -19,6 +19,7 @@ from billing.models.records import (
     SandboxClock,
     StripeEvent,
 )
+from billing.models.requests import RequestState, TwoPersonRequest, approved_by_another
 
 __all__ = [
     "RULE",
@@ -42,7 +43,10 @@ __all__ = [
     "Occasion",
     "Posting",
     "PushStep",
+    "RequestState",
     "SandboxClock",
     "StripeCall",
     "StripeEvent",
+    "TwoPersonRequest",
+    "approved_by_another",
 ]

@@ -1,10 +1,13 @@
 """Credit notes: what of an invoice is taken back, who agreed to it, and where its cents went."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q
 
 from billing.domain.journal import AccountCode
 from billing.models.invoices import Invoice
+from billing.models.requests import TwoPersonRequest
 
 # Whoever asks and approves where the close itself decides.
 RULE = "rule"
@@ -24,14 +27,15 @@ class CreditNoteKind(models.TextChoices):
     OVERBILLED_USAGE = "overbilled_usage", "Overbilled usage"
 
 
-class CreditNote(models.Model):
+class CreditNote(TwoPersonRequest):
     """A part of one invoice taken back, in whole cents before tax.
 
     `receivable_cents`, `customer_credit_cents` and `refund_cents` say where the books have them
     now; `refund_outside_cents` is the part of a refund that Stripe cannot pay.
     """
 
-    id = models.UUIDField(primary_key=True)
+    object_type = "credit_note"
+
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="credit_notes")
     kind = models.CharField(max_length=32, choices=CreditNoteKind.choices)
     reason = models.CharField(max_length=300)
@@ -45,10 +49,6 @@ class CreditNote(models.Model):
     state = models.CharField(
         max_length=16, choices=CreditNoteState.choices, default=CreditNoteState.REQUESTED
     )
-    requested_at = models.DateTimeField()
-    requested_by = models.CharField(max_length=150)
-    decided_at = models.DateTimeField(null=True, blank=True)
-    decided_by = models.CharField(max_length=150, blank=True, default="")
     receivable_cents = models.BigIntegerField(default=0)
     customer_credit_cents = models.BigIntegerField(default=0)
     refund_cents = models.BigIntegerField(default=0)
@@ -97,6 +97,17 @@ class CreditNote(models.Model):
                 | (~Q(decided_by="") & ~Q(decided_by=F("requested_by"))),
             ),
         ]
+
+    @property
+    def customer_key(self) -> str:
+        return self.invoice.customer.key
+
+    def audit_details(self) -> dict[str, Any]:
+        return {
+            "invoice": str(self.invoice_id),
+            "total_cents": self.total_cents,
+            "reason": self.reason,
+        }
 
     def __str__(self) -> str:
         return self.number or f"credit note {str(self.id)[:8]}"

@@ -209,7 +209,7 @@ def record_refund_paid(*, note_id: UUID, actor_name: str, now: datetime) -> Cred
         )
         note.refunded_outside_at = now
         note.save(update_fields=["refunded_outside_at"])
-        credit_notes.record_act("credit_note.refunded", note, None, actor_name, now)
+        credit_notes.record_act("record_refund", note, actor_name, now)
         ledger.post_entry(entry=entry, now=now)
     return note
 
@@ -220,7 +220,7 @@ def unblock_note(*, note_id: UUID, actor_name: str, now: datetime) -> CreditNote
         note = credit_notes.locked_note(note_id=note_id)
         note.push_blocked, note.push_next_at, note.push_attempts = False, None, 0
         note.save(update_fields=["push_blocked", "push_next_at", "push_attempts"])
-        credit_notes.record_act("credit_note.unblocked", note, None, actor_name, now)
+        credit_notes.record_act("unblock", note, actor_name, now)
     return note
 
 

@@ -10,8 +10,8 @@ from django.db import transaction
 from billing.domain.errors import Conflict, InvalidInput
 from billing.domain.invoice_entries import IN_ADVANCE
 from billing.domain.journal import AccountCode
-from billing.models import CreditNote, CreditNoteKind, CreditNoteState, Invoice
-from billing.services import credit_notes, invoices
+from billing.models import CreditNote, CreditNoteKind, Invoice
+from billing.services import credit_notes, invoices, two_people
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +67,8 @@ def request_note(
             debited=source.debited,
             commit_id=source.commit_id,
             quarter_index=source.quarter_index,
-            requested_at=now,
-            requested_by=actor_name,
         )
-        note.save(force_insert=True)
-        credit_notes.record_act("credit_note.requested", note, actor, actor_name, now)
-    return note
+        return two_people.ask(note, actor=actor, actor_name=actor_name, now=now)
 
 
 def _only_kind(invoice: Invoice) -> CreditNoteKind | None:
@@ -98,16 +94,14 @@ def _source(invoice: Invoice, kind: CreditNoteKind, quarter: int | None) -> cred
 
 
 def reject_note(
-    *, note_id: UUID, actor: AbstractBaseUser | None, actor_name: str, now: datetime
+    *,
+    note_id: UUID,
+    actor: AbstractBaseUser | None,
+    actor_name: str,
+    now: datetime,
+    why: str = "",
 ) -> CreditNote:
     """Decline a request; again answers with the rejected one. Conflict `not_open`."""
     with transaction.atomic():
         note = credit_notes.locked_note(note_id=note_id)
-        if note.state in credit_notes.BOOKED:
-            raise Conflict("not_open", "The credit note has been approved.")
-        if note.state == CreditNoteState.REQUESTED:
-            note.state = CreditNoteState.REJECTED
-            note.decided_at, note.decided_by = now, actor_name
-            note.save()
-            credit_notes.record_act("credit_note.rejected", note, actor, actor_name, now)
-    return note
+        return two_people.reject(note, actor=actor, actor_name=actor_name, now=now, why=why)

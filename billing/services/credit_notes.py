@@ -16,7 +16,7 @@ from django.db.models import QuerySet, Sum
 
 from billing.domain import credit_note_entries
 from billing.domain.credit_note_entries import NoteFacts, Split
-from billing.domain.errors import Conflict, NotFound, NotPermitted
+from billing.domain.errors import Conflict, NotFound
 from billing.domain.invoice_entries import IN_ADVANCE
 from billing.domain.journal import AccountCode, Entry, Scope
 from billing.models import (
@@ -27,7 +27,7 @@ from billing.models import (
     Invoice,
     InvoiceState,
 )
-from billing.services import audit, invoices, ledger
+from billing.services import audit, invoices, ledger, two_people
 
 LIVE = (CreditNoteState.REQUESTED, CreditNoteState.APPROVED, CreditNoteState.ISSUED)
 BOOKED = (CreditNoteState.APPROVED, CreditNoteState.ISSUED)
@@ -81,7 +81,7 @@ def locked_note(*, note_id: UUID) -> CreditNote:
     """The note, its invoice's row and its own locked, in that order."""
     note = get_note(note_id=note_id)
     invoices.locked_invoice(invoice_id=note.invoice_id)
-    return CreditNote.objects.select_for_update(of=("self",)).get(pk=note_id)
+    return two_people.find(CreditNote, note_id, lock=True, related=("invoice__customer",))
 
 
 def approve_note(
@@ -98,20 +98,14 @@ def approve_note(
     taken from. NotPermitted `maker_is_checker`; Conflict `not_open`, `invoice_not_creditable`.
     """
     note = locked_note(note_id=note_id)
-    if note.state in BOOKED:
+    if not two_people.may_approve(note, actor_name=actor_name):
         return note, []
-    if note.state != CreditNoteState.REQUESTED:
-        raise Conflict("not_open", "The request has been rejected.")
-    if note.requested_by == actor_name:
-        raise NotPermitted("maker_is_checker", "Whoever asks for a credit note may not approve it.")
     refuse_uncreditable(note.invoice)
     if source is not None:
         note.commit_id, note.quarter_index = source.commit_id, source.quarter_index
         note.debited = source.debited
-    note.decided_at, note.decided_by = now, actor_name
     entry = _book(note, now)
-    note.save()
-    record_act("credit_note.approved", note, actor, actor_name, now)
+    two_people.approve(note, actor=actor, actor_name=actor_name, now=now)
     return note, [entry]
 
 
@@ -154,7 +148,7 @@ def make_by_rule(
         )
         entries.append(_book(note, now))
         note.save(force_insert=True)
-        record_act("credit_note.approved", note, None, RULE, now)
+        record_act("approve", note, RULE, now)
         made.append(note)
         cents -= part
     return made, entries
@@ -211,25 +205,14 @@ def post(entries: Sequence[Entry], now: datetime) -> None:
     ledger.post_entries(entries=entries, now=now)
 
 
-def record_act(
-    action: str,
-    note: CreditNote,
-    actor: AbstractBaseUser | None,
-    actor_name: str,
-    now: datetime,
-) -> None:
-    """Write an act on a note into the audit trail."""
+def record_act(action: str, note: CreditNote, actor_name: str, now: datetime) -> None:
+    """Write what happened to an approved note into the audit trail."""
     audit.record(
         at=now,
-        actor=actor,
         actor_name=actor_name,
         action=action,
-        object_type="credit_note",
+        object_type=note.object_type,
         object_ref=str(note.pk),
-        customer_key=note.invoice.customer.key,
-        details={
-            "invoice": str(note.invoice_id),
-            "total_cents": note.total_cents,
-            "reason": note.reason,
-        },
+        customer_key=note.customer_key,
+        details=note.audit_details(),
     )

@@ -12,7 +12,7 @@ from billing.admin import pages
 from billing.admin.forms import PlainForm, UtcHourField
 from billing.services import clock
 from billing.templatetags import ledger_formats as formats
-from commits.admin.requests import RequestAdmin
+from commits.admin.requests import CommitRequestAdmin
 from commits.models import Commit, CommitState, Credit, OverrideRequest
 from commits.services import credits, overrides
 from metering.domain.meters import Mode
@@ -37,7 +37,7 @@ class CreditForm(PlainForm):
 
 
 @admin.register(Credit)
-class CreditAdmin(RequestAdmin):
+class CreditAdmin(CommitRequestAdmin):
     list_display = (
         "customer", "increase", "reason", "quarter_index", "shown_state", "requested",
         "requested_by", "decided_by",
@@ -63,7 +63,7 @@ class CreditAdmin(RequestAdmin):
         credits.approve_credit(credit_id=pk, actor=actor, now=clock.now())
 
     def reject(self, pk: UUID, actor: str, reason: str) -> None:
-        credits.reject_credit(credit_id=pk, actor=actor, now=clock.now())
+        credits.reject_credit(credit_id=pk, actor=actor, now=clock.now(), why=reason)
 
     def page_of(self, request: HttpRequest, obj: Credit) -> pages.Page:
         quarter = f"Q{obj.quarter_index}" if obj.quarter_index else "running at approval"
@@ -92,7 +92,7 @@ class OverrideForm(PlainForm):
 
 
 @admin.register(OverrideRequest)
-class OverrideRequestAdmin(RequestAdmin):
+class OverrideRequestAdmin(CommitRequestAdmin):
     list_display = (
         "customer", "model", "mode", "meter", "shown_price", "shown_state", "requested",
         "requested_by", "decided_by",
@@ -125,7 +125,7 @@ class OverrideRequestAdmin(RequestAdmin):
         overrides.approve_override(request_id=pk, actor=actor, now=clock.now())
 
     def reject(self, pk: UUID, actor: str, reason: str) -> None:
-        overrides.reject_override(request_id=pk, actor=actor, now=clock.now())
+        overrides.reject_override(request_id=pk, actor=actor, now=clock.now(), why=reason)
 
     def page_of(self, request: HttpRequest, obj: OverrideRequest) -> pages.Page:
         return pages.Page(

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from billing.admin import pages
 from billing.admin.access import is_controller
-from billing.models import Invoice, InvoiceState, StripeEvent
+from billing.models import Invoice, InvoiceState, RequestState, StripeEvent
 from billing.templatetags import ledger_formats as formats
 from commits.models import (
     Close,
@@ -16,7 +16,6 @@ from commits.models import (
     Credit,
     OverrideRequest,
     QuarterState,
-    RequestState,
     TrueUp,
 )
 from metering.models import UnratedUsage, Waiver

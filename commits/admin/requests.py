@@ -1,114 +1,22 @@
-"""What one finance user asks for and another decides: the pages that all such requests share."""
+"""What is asked for about one commit: its customer in the list, its commit on the page."""
 
 from typing import Any
-from uuid import UUID
 
-from django import forms
-from django.contrib import admin, messages
-from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern
+from django.contrib import admin
 
 from billing.admin import pages
-from billing.admin.access import (
-    actor_of,
-    attempt,
-    is_controller,
-    push_soon,
-    refusal,
-    require_controller,
-)
-from billing.admin.base import RecordAdmin
-from billing.domain.errors import BillingError
-from billing.templatetags import ledger_formats as formats
-from commits.models import RequestState
+from billing.admin.requests import RequestAdmin
 
 
-class RequestAdmin(RecordAdmin):
-    """Asked for by a form, decided by two buttons, seen with its maker and its checker."""
-
+class CommitRequestAdmin(RequestAdmin):
     related = ("commit__customer",)
-    add_note = "Another finance user decides."
-    add_submit = "Ask for it"
-    asks_why_not = ""
-
-    def ask(self, form: Any, actor: str) -> Any:
-        """Store the request that the form holds."""
-
-    def approve(self, pk: UUID, actor: str) -> None:
-        """Call the service that approves."""
-
-    def reject(self, pk: UUID, actor: str, reason: str) -> None:
-        """Call the service that rejects."""
 
     @admin.display(description="Customer", ordering="commit__customer__name")
     def customer(self, asked: Any) -> str:
         return str(asked.commit.customer.name)
 
-    @admin.display(description="Asked (UTC)", ordering="requested_at")
-    def requested(self, asked: Any) -> str:
-        return formats.stamp(asked.requested_at)
-
-    @admin.display(description="State", ordering="state")
-    def shown_state(self, asked: Any) -> str:
-        return str(asked.get_state_display())
-
-    def get_urls(self) -> list[URLPattern]:
-        return [
-            self.act_path("<uuid:pk>/approve/", self.approve_view, "approve"),
-            self.act_path("<uuid:pk>/reject/", self.reject_view, "reject"),
-            *super().get_urls(),
-        ]
-
-    def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
-        try:
-            made = self.ask(form, actor_of(request))
-        except BillingError as error:
-            form.add_error(None, refusal(error))
-            return None
-        messages.success(request, "Asked for. Another finance user decides.")
-        return self.back_to(made)
-
-    def approve_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        require_controller(request)
-        asked = self.seen(request, str(pk))
-        if request.method == "POST" and attempt(
-            request,
-            lambda: self.approve(asked.pk, actor_of(request)),
-            "Approved, and in force.",
-        ):
-            push_soon()
-        return self.back_to(asked)
-
-    def reject_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
-        require_controller(request)
-        asked = self.seen(request, str(pk))
-        if request.method == "POST":
-            reason = request.POST.get("reason", "")[:300]
-            attempt(request, lambda: self.reject(asked.pk, actor_of(request), reason), "Rejected.")
-        return self.back_to(asked)
-
-    def buttons_for(self, request: HttpRequest, asked: Any) -> list[pages.Button]:
-        """Approve and reject, while it waits and for those who may."""
-        if asked.state != RequestState.REQUESTED or not is_controller(request):
-            return []
-        return [
-            pages.Button("Approve", self.url_of("approve", asked.pk)),
-            pages.Button(
-                "Reject", self.url_of("reject", asked.pk), tone="danger", asks=self.asks_why_not
-            ),
-        ]
-
     def course_of(self, asked: Any) -> list[tuple[str, pages.Cell]]:
-        """The commit, the state, and who asked and decided when."""
         commit = pages.link(
             str(asked.commit_id)[:8], "admin:commits_commit_change", asked.commit_id
         )
-        return [
-            ("State", pages.state(asked.state)),
-            ("Commit", commit),
-            ("Asked", pages.text(formats.instant(asked.requested_at), small=asked.requested_by)),
-            (
-                "Decided",
-                pages.text(formats.instant(asked.decided_at) or "-", small=asked.decided_by),
-            ),
-        ]
+        return [("Commit", commit), *super().course_of(asked)]

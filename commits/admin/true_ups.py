@@ -10,18 +10,19 @@ from django.utils.safestring import SafeString
 from billing.admin import pages
 from billing.admin.access import refusal
 from billing.domain.errors import BillingError
+from billing.models import RequestState
 from billing.services import clock
 from billing.templatetags import ledger_formats as formats
 from commits.admin.forms import TrueUpForm
-from commits.admin.requests import RequestAdmin
-from commits.models import RequestState, TrueUp
+from commits.admin.requests import CommitRequestAdmin
+from commits.models import TrueUp
 from commits.services import previews, true_ups
 from commits.services.true_ups import TrueUpRequest
 from commits.web import outlook
 
 
 @admin.register(TrueUp)
-class TrueUpAdmin(RequestAdmin):
+class TrueUpAdmin(CommitRequestAdmin):
     list_display = (
         "customer", "increase", "reach", "shown_state", "requested", "requested_by", "decided_by",
     )  # fmt: skip
@@ -30,7 +31,6 @@ class TrueUpAdmin(RequestAdmin):
     form_class = TrueUpForm
     add_title = "Ask for a true-up"
     add_note = "An increase of the commit. Another finance user decides, seeing its effect."
-    asks_why_not = "reason"
 
     @admin.display(description="Increase a quarter", ordering="amount")
     def increase(self, true_up: TrueUp) -> SafeString | str:
@@ -52,7 +52,7 @@ class TrueUpAdmin(RequestAdmin):
         true_ups.approve_true_up(true_up_id=pk, actor=actor, now=clock.now())
 
     def reject(self, pk: UUID, actor: str, reason: str) -> None:
-        true_ups.reject_true_up(true_up_id=pk, actor=actor, now=clock.now(), reason=reason)
+        true_ups.reject_true_up(true_up_id=pk, actor=actor, now=clock.now(), why=reason)
 
     def page_of(self, request: HttpRequest, obj: TrueUp) -> pages.Page:
         waiting = obj.state == RequestState.REQUESTED
@@ -68,7 +68,6 @@ class TrueUpAdmin(RequestAdmin):
                 ("Discount from", pages.instant(obj.effective_at)),
                 ("Billed", pages.text("at approval" if obj.bill_now else "at the close")),
                 *self.course_of(obj),
-                ("Reason", pages.text(obj.reason or "-")),
             ],
             buttons=self.buttons_for(request, obj),
             tables=tables,

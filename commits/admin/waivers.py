@@ -10,10 +10,10 @@ from django.utils.safestring import SafeString
 
 from billing.admin import pages
 from billing.admin.forms import PlainForm
+from billing.admin.requests import RequestAdmin
 from billing.models import Customer
 from billing.services import clock
 from billing.templatetags import ledger_formats as formats
-from commits.admin.requests import RequestAdmin
 from metering.models import Waiver
 from metering.services import waivers
 
@@ -62,7 +62,7 @@ class WaiverAdmin(RequestAdmin):
         waivers.approve_waiver(waiver_id=pk, actor_name=actor, now=clock.now())
 
     def reject(self, pk: UUID, actor: str, reason: str) -> None:
-        waivers.reject_waiver(waiver_id=pk, actor_name=actor, now=clock.now())
+        waivers.reject_waiver(waiver_id=pk, actor_name=actor, now=clock.now(), why=reason)
 
     def page_of(self, request: HttpRequest, obj: Waiver) -> pages.Page:
         rows = [
@@ -75,17 +75,13 @@ class WaiverAdmin(RequestAdmin):
             )
             for row in obj.quantities.order_by("occurred_at", "pk")[:SHOWN]
         ]
-        decided = formats.instant(obj.decided_at) or "-"
-        asked = pages.text(formats.instant(obj.requested_at), small=obj.requested_by)
         return pages.Page(
             title="Waiver of usage without a price",
             subtitle=obj.customer.name,
             facts=[
                 ("Reason", pages.text(obj.reason)),
-                ("State", pages.state(obj.state)),
                 ("Quantities", pages.count(obj.quantities.count())),
-                ("Asked", asked),
-                ("Decided", pages.text(decided, small=obj.decided_by)),
+                *self.course_of(obj),
             ],
             tables=[
                 pages.Table(

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 
 from billing.api.idempotency import idempotent
 from billing.api.permissions import IsFinanceOrCustomer
+from billing.api.serializers import RejectionIn
 from billing.domain.money import plain
 from billing.services import clock
 from commits.api import schemas as out
@@ -85,16 +86,14 @@ class ApproveTrueUpView(CommitsApi):
 
 
 class RejectTrueUpView(CommitsApi):
-    @extend_schema(
-        operation_id="true_up_reject", request=body.RejectionSerializer, responses=out.TrueUpOut
-    )
+    @extend_schema(operation_id="true_up_reject", request=RejectionIn, responses=out.TrueUpOut)
     def post(self, request: Request, true_up_id: UUID) -> Response:
-        given = body.parse(body.RejectionSerializer, request.data or {})
+        why = RejectionIn.parse(request.data or {})["reason"]
         true_up = true_ups.reject_true_up(
             true_up_id=true_up_id,
             actor=actor(request),
             now=clock.now(),
-            reason=given.get("reason", ""),
+            why=why,
         )
         return Response(body.true_up_body(true_up))
 
@@ -128,9 +127,12 @@ class ApproveCreditView(CommitsApi):
 
 
 class RejectCreditView(CommitsApi):
-    @extend_schema(operation_id="credit_reject", request=None, responses=out.CreditOut)
+    @extend_schema(operation_id="credit_reject", request=RejectionIn, responses=out.CreditOut)
     def post(self, request: Request, credit_id: UUID) -> Response:
-        credit = credits.reject_credit(credit_id=credit_id, actor=actor(request), now=clock.now())
+        why = RejectionIn.parse(request.data or {})["reason"]
+        credit = credits.reject_credit(
+            credit_id=credit_id, actor=actor(request), now=clock.now(), why=why
+        )
         return Response(body.credit_body(credit))
 
 
@@ -174,9 +176,10 @@ class ApproveOverrideView(CommitsApi):
 
 
 class RejectOverrideView(CommitsApi):
-    @extend_schema(operation_id="override_reject", request=None, responses=out.OverrideOut)
+    @extend_schema(operation_id="override_reject", request=RejectionIn, responses=out.OverrideOut)
     def post(self, request: Request, override_id: UUID) -> Response:
+        why = RejectionIn.parse(request.data or {})["reason"]
         rejected = overrides.reject_override(
-            request_id=override_id, actor=actor(request), now=clock.now()
+            request_id=override_id, actor=actor(request), now=clock.now(), why=why
         )
         return Response(body.override_body(rejected))

@@ -154,6 +154,7 @@ class RequestOut(Out):
     state = serializers.ChoiceField(choices=["requested", "approved", "rejected"])
     requested_by = serializers.CharField()
     decided_by = serializers.CharField(allow_null=True)
+    rejected_because = serializers.CharField(allow_null=True)
 
 
 class TrueUpOut(RequestOut):

@@ -182,10 +182,6 @@ class ApprovalSerializer(StrictSerializer):
     digest = TextField(required=False, allow_null=True, max_length=64)
 
 
-class RejectionSerializer(StrictSerializer):
-    reason = TextField(required=False, allow_blank=True, max_length=300)
-
-
 class ClockSerializer(StrictSerializer):
     now = InstantField()
 
@@ -304,6 +300,7 @@ def true_up_body(true_up: TrueUp) -> dict[str, Any]:
         "state": true_up.state,
         "requested_by": true_up.requested_by,
         "decided_by": true_up.decided_by or None,
+        "rejected_because": true_up.rejected_because or None,
     }
 
 
@@ -320,6 +317,7 @@ def credit_body(credit: Credit) -> dict[str, Any]:
         "state": credit.state,
         "requested_by": credit.requested_by,
         "decided_by": credit.decided_by or None,
+        "rejected_because": credit.rejected_because or None,
     }
 
 
@@ -336,6 +334,7 @@ def override_body(override: OverrideRequest) -> dict[str, Any]:
         "state": override.state,
         "requested_by": override.requested_by,
         "decided_by": override.decided_by or None,
+        "rejected_because": override.rejected_because or None,
     }
 
 

@@ -3,7 +3,7 @@
 from commits.models.closes import Close, CloseState
 from commits.models.commits import Commit, CommitState, Quarter, QuarterState
 from commits.models.grants import BookedDay, Grant
-from commits.models.requests import Credit, OverrideRequest, RequestState, TrueUp
+from commits.models.requests import Credit, OverrideRequest, TrueUp
 
 __all__ = [
     "BookedDay",
@@ -16,6 +16,5 @@ __all__ = [
     "OverrideRequest",
     "Quarter",
     "QuarterState",
-    "RequestState",
     "TrueUp",
 ]

@@ -7,13 +7,13 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 
-from billing.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from billing.domain.errors import Conflict, InvalidInput, NotFound
 from billing.domain.journal import Entry, EntryCode, Scope, credit_moves, postings_of
 from billing.domain.money import is_whole_cents
-from billing.services import audit, ledger
+from billing.services import ledger, two_people
 from billing.services.retrying import retried
 from commits.domain.chain import GrantKind
-from commits.models import Commit, CommitState, Credit, Grant, Quarter, QuarterState, RequestState
+from commits.models import Commit, CommitState, Credit, Grant, Quarter, QuarterState
 from commits.services.bookings import write_booking
 from commits.services.books import book_chains
 from commits.services.chains import ChainState, load_chains
@@ -61,12 +61,8 @@ def request_credit(*, commit_id: UUID, request: CreditRequest, actor: str, now: 
             quarter_index=request.quarter,
             expires_at=at,
             rolls_over=request.rolls_over,
-            requested_at=now,
-            requested_by=actor,
         )
-        credit.save(force_insert=True)
-        _record(credit, "request", actor, now)
-    return credit
+        return two_people.ask(credit, actor_name=actor, now=now)
 
 
 @retried
@@ -77,45 +73,30 @@ def approve_credit(*, credit_id: UUID, actor: str, now: datetime) -> Credit:
     Conflict `quarter_posted`, `expired`, `not_open`, NotFound.
     """
     with transaction.atomic(durable=True):
-        credit = Credit.objects.filter(pk=credit_id).select_related("commit").first()
-        if credit is None:
-            raise NotFound("unknown_credit", f"no credit {credit_id}")
-        origin_id = credit.commit.origin_id
+        found = two_people.find(Credit, credit_id, related=("commit",))
+        origin_id = found.commit.origin_id
         state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
-        credit = Credit.objects.select_for_update(of=("self",)).get(pk=credit_id)
-        if credit.state == RequestState.APPROVED:
+        credit = _locked(credit_id)
+        if not two_people.may_approve(credit, actor_name=actor):
             return credit
-        if credit.state != RequestState.REQUESTED:
-            raise Conflict("not_open", "the request has been rejected")
-        if credit.requested_by == actor:
-            raise NotPermitted("maker_is_checker", "whoever asks for a credit may not approve it")
         quarter = _quarter_of(state, credit, now)
         write_booking(book_chains([state], now))
         _issue(state, credit, quarter, now)
         credit.quarter_index = quarter.index
-        credit.state = RequestState.APPROVED
-        credit.decided_at, credit.decided_by = now, actor
-        credit.save()
-        _record(credit, "approve", actor, now)
+        two_people.approve(credit, actor_name=actor, now=now)
         after = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
         write_booking(book_chains([after], now))
     return credit
 
 
-def reject_credit(*, credit_id: UUID, actor: str, now: datetime) -> Credit:
+def reject_credit(*, credit_id: UUID, actor: str, now: datetime, why: str = "") -> Credit:
     """Decline a request. Doing it again returns the rejected one. Raises Conflict, NotFound."""
     with transaction.atomic():
-        credit = Credit.objects.select_for_update(of=("self",)).filter(pk=credit_id).first()
-        if credit is None:
-            raise NotFound("unknown_credit", f"no credit {credit_id}")
-        if credit.state == RequestState.APPROVED:
-            raise Conflict("not_open", "the request has been approved")
-        if credit.state == RequestState.REQUESTED:
-            credit.state = RequestState.REJECTED
-            credit.decided_at, credit.decided_by = now, actor
-            credit.save()
-            _record(credit, "reject", actor, now)
-    return credit
+        return two_people.reject(_locked(credit_id), actor_name=actor, now=now, why=why)
+
+
+def _locked(credit_id: UUID) -> Credit:
+    return two_people.find(Credit, credit_id, lock=True, related=("commit__customer",))
 
 
 def _quarter_of(state: ChainState, credit: Credit, now: datetime) -> Quarter:
@@ -157,15 +138,3 @@ def _issue(state: ChainState, credit: Credit, quarter: Quarter, now: datetime) -
         description=credit.reason,
     )
     ledger.post_entries(entries=[entry], now=now)
-
-
-def _record(credit: Credit, action: str, actor: str, now: datetime) -> None:
-    audit.record(
-        at=now,
-        actor_name=actor,
-        action=action,
-        object_type="credit",
-        object_ref=str(credit.pk),
-        customer_key=credit.commit.customer.key,
-        details={"amount": str(credit.amount), "reason": credit.reason},
-    )

@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 
-from billing.domain.errors import Conflict, NotFound, NotPermitted
-from billing.services import audit
-from commits.models import Commit, CommitState, OverrideRequest, RequestState
+from billing.domain.errors import Conflict, NotFound
+from billing.services import two_people
+from commits.models import Commit, CommitState, OverrideRequest
 from commits.services.bookings import write_booking
 from commits.services.books import book_chains
 from commits.services.chains import load_chains
@@ -45,12 +45,8 @@ def request_override(
             meter=override.meter,
             price=override.price,
             effective_at=override.effective_at,
-            requested_at=now,
-            requested_by=actor,
         )
-        request.save(force_insert=True)
-        _record(request, "request", actor, now)
-    return request
+        return two_people.ask(request, actor_name=actor, now=now)
 
 
 def approve_override(*, request_id: UUID, actor: str, now: datetime) -> OverrideRequest:
@@ -60,15 +56,12 @@ def approve_override(*, request_id: UUID, actor: str, now: datetime) -> Override
     rated otherwise, `not_open`, NotFound.
     """
     with transaction.atomic():
-        request = _locked(request_id)
-        if request.state == RequestState.APPROVED:
-            return request
-        if request.state != RequestState.REQUESTED:
-            raise Conflict("not_open", "the request has been rejected")
-        if request.requested_by == actor:
-            raise NotPermitted("maker_is_checker", "whoever asks may not approve")
-        origin_id = request.commit.origin_id
+        found = two_people.find(OverrideRequest, request_id, related=("commit",))
+        origin_id = found.commit.origin_id
         load_chains(origin_ids=[origin_id], lock=True)
+        request = _locked(request_id)
+        if not two_people.may_approve(request, actor_name=actor):
+            return request
         card_id = request.commit.rate_card_id
         if card_id is None:
             raise Conflict("commit_not_active", "only an active commit can have overrides")
@@ -84,51 +77,17 @@ def approve_override(*, request_id: UUID, actor: str, now: datetime) -> Override
         # Usage that waited for the price is rated now, and no event will tell the books of it.
         state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
         write_booking(book_chains([state], now))
-        request.state = RequestState.APPROVED
-        request.decided_at, request.decided_by = now, actor
-        request.save()
-        _record(request, "approve", actor, now)
+        two_people.approve(request, actor_name=actor, now=now)
     return request
 
 
-def reject_override(*, request_id: UUID, actor: str, now: datetime) -> OverrideRequest:
+def reject_override(
+    *, request_id: UUID, actor: str, now: datetime, why: str = ""
+) -> OverrideRequest:
     """Decline a request. Doing it again returns the rejected one. Raises Conflict, NotFound."""
     with transaction.atomic():
-        request = _locked(request_id)
-        if request.state == RequestState.APPROVED:
-            raise Conflict("not_open", "the request has been approved")
-        if request.state == RequestState.REQUESTED:
-            request.state = RequestState.REJECTED
-            request.decided_at, request.decided_by = now, actor
-            request.save()
-            _record(request, "reject", actor, now)
-    return request
+        return two_people.reject(_locked(request_id), actor_name=actor, now=now, why=why)
 
 
 def _locked(request_id: UUID) -> OverrideRequest:
-    found = (
-        OverrideRequest.objects.select_for_update(of=("self",))
-        .select_related("commit__customer")
-        .filter(pk=request_id)
-        .first()
-    )
-    if found is None:
-        raise NotFound("unknown_override", f"no override request {request_id}")
-    return found
-
-
-def _record(request: OverrideRequest, action: str, actor: str, now: datetime) -> None:
-    audit.record(
-        at=now,
-        actor_name=actor,
-        action=action,
-        object_type="override",
-        object_ref=str(request.pk),
-        customer_key=request.commit.customer.key,
-        details={
-            "model": request.model,
-            "mode": request.mode,
-            "meter": request.meter,
-            "price": str(request.price),
-        },
-    )
+    return two_people.find(OverrideRequest, request_id, lock=True, related=("commit__customer",))

@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
 
-from billing.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from billing.domain.errors import Conflict, InvalidInput, NotFound
 from billing.domain.money import is_whole_cents
-from billing.models import Occasion
-from billing.services import audit, invoices
+from billing.models import Occasion, RequestState
+from billing.services import invoices, two_people
 from billing.services.retrying import retried
 from commits.domain.chain import GrantKind
 from commits.domain.periods import next_hour
-from commits.models import Commit, CommitState, Grant, Quarter, QuarterState, RequestState, TrueUp
+from commits.models import Commit, CommitState, Grant, Quarter, QuarterState, TrueUp
 from commits.services import invoicing
 from commits.services.bookings import write_booking
 from commits.services.books import book_chains
@@ -59,12 +58,8 @@ def request_true_up(
             discount=request.discount,
             effective_at=request.effective_at,
             bill_now=request.bill_now,
-            requested_at=now,
-            requested_by=actor,
         )
-        true_up.save(force_insert=True)
-        _record(true_up, "request", actor, now)
-    return true_up
+        return two_people.ask(true_up, actor_name=actor, now=now)
 
 
 def _range(commit: Commit, request: TrueUpRequest, now: datetime) -> tuple[int, int]:
@@ -124,28 +119,18 @@ def approve_true_up(*, true_up_id: UUID, actor: str, now: datetime) -> TrueUp:
 
 def approve_true_up_in(*, true_up_id: UUID, actor: str, now: datetime) -> TrueUp:
     """`approve_true_up` inside the caller's database transaction (a preview gives it up)."""
-    found = TrueUp.objects.filter(pk=true_up_id).select_related("commit").first()
-    if found is None:
-        raise NotFound("unknown_true_up", f"no true-up {true_up_id}")
+    found = two_people.find(TrueUp, true_up_id, related=("commit",))
     origin_id = found.commit.origin_id
     state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
-    true_up = TrueUp.objects.select_for_update(of=("self",)).get(pk=true_up_id)
-    true_up.commit = found.commit
-    if true_up.state == RequestState.APPROVED:
+    true_up = _locked(true_up_id)
+    if not two_people.may_approve(true_up, actor_name=actor):
         return true_up
-    if true_up.state != RequestState.REQUESTED:
-        raise Conflict("not_open", "the request has been rejected")
-    if true_up.requested_by == actor:
-        raise NotPermitted("maker_is_checker", "whoever asks for a true-up may not approve it")
     write_booking(book_chains([state], now))
     issued = _issue(state, true_up, now)
     if true_up.bill_now and issued:
         _bill(state, true_up, issued, now)
     _apply_discount(true_up, now)
-    true_up.state = RequestState.APPROVED
-    true_up.decided_at, true_up.decided_by = now, actor
-    true_up.save()
-    _record(true_up, "approve", actor, now)
+    two_people.approve(true_up, actor_name=actor, now=now)
     after = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
     write_booking(book_chains([after], now))
     return true_up
@@ -219,39 +204,11 @@ def _apply_discount(true_up: TrueUp, now: datetime) -> None:
     )
 
 
-def reject_true_up(*, true_up_id: UUID, actor: str, now: datetime, reason: str = "") -> TrueUp:
+def reject_true_up(*, true_up_id: UUID, actor: str, now: datetime, why: str = "") -> TrueUp:
     """Decline a request. Doing it again returns the rejected one. Raises Conflict, NotFound."""
     with transaction.atomic():
-        true_up = (
-            TrueUp.objects.select_for_update(of=("self",))
-            .select_related("commit__customer")
-            .filter(pk=true_up_id)
-            .first()
-        )
-        if true_up is None:
-            raise NotFound("unknown_true_up", f"no true-up {true_up_id}")
-        if true_up.state == RequestState.APPROVED:
-            raise Conflict("not_open", "the request has been approved")
-        if true_up.state == RequestState.REQUESTED:
-            true_up.state, true_up.reason = RequestState.REJECTED, reason
-            true_up.decided_at, true_up.decided_by = now, actor
-            true_up.save()
-            _record(true_up, "reject", actor, now)
-    return true_up
+        return two_people.reject(_locked(true_up_id), actor_name=actor, now=now, why=why)
 
 
-def _record(true_up: TrueUp, action: str, actor: str, now: datetime) -> None:
-    details: dict[str, Any] = {
-        "amount": str(true_up.amount),
-        "from_quarter": true_up.from_quarter,
-        "through_quarter": true_up.through_quarter,
-    }
-    audit.record(
-        at=now,
-        actor_name=actor,
-        action=action,
-        object_type="true_up",
-        object_ref=str(true_up.pk),
-        customer_key=true_up.commit.customer.key,
-        details=details,
-    )
+def _locked(true_up_id: UUID) -> TrueUp:
+    return two_people.find(TrueUp, true_up_id, lock=True, related=("commit__customer",))

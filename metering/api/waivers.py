@@ -15,6 +15,7 @@ from billing.api.fields import InstantField, StrictSerializer, TextField
 from billing.api.idempotency import idempotent
 from billing.api.pagination import ordered_by
 from billing.api.permissions import IsFinance, IsFinanceOrCustomer, readable_customer
+from billing.api.serializers import RejectionIn
 from billing.domain.errors import InvalidInput
 from billing.models import ApiKeyKind, Customer
 from billing.services import clock
@@ -69,6 +70,7 @@ class WaiverOut(serializers.Serializer[Waiver]):
     requested_by = serializers.CharField()
     decided_at = InstantField(allow_null=True)
     decided_by = serializers.CharField(allow_null=True)
+    rejected_because = serializers.CharField(allow_null=True)
 
 
 class UnratedView(LedgerView):
@@ -153,11 +155,15 @@ class WaiverRejectView(LedgerView):
 
     permission_classes = (IsFinance,)
 
-    @extend_schema(operation_id="waiver_reject", request=None, responses=WaiverOut)
+    @extend_schema(operation_id="waiver_reject", request=RejectionIn, responses=WaiverOut)
     def post(self, request: Request, waiver_id: UUID) -> Response:
         actor = actor_of(request)
         waiver = waivers.reject_waiver(
-            waiver_id=waiver_id, actor=actor.user, actor_name=actor.name, now=clock.now()
+            waiver_id=waiver_id,
+            actor=actor.user,
+            actor_name=actor.name,
+            now=clock.now(),
+            why=RejectionIn.parse(request.data or {})["reason"],
         )
         return Response(waiver_body(waiver))
 
@@ -194,4 +200,5 @@ def waiver_body(waiver: Waiver) -> dict[str, Any]:
         "requested_by": waiver.requested_by,
         "decided_at": instant(waiver.decided_at) if waiver.decided_at else None,
         "decided_by": waiver.decided_by or None,
+        "rejected_because": waiver.rejected_because or None,
     }

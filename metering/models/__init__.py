@@ -21,7 +21,7 @@ from metering.models.usage import (
     UsageState,
     UsageTotal,
 )
-from metering.models.waivers import Waiver, WaiverState
+from metering.models.waivers import Waiver
 
 __all__ = [
     "EventKeySecret",
@@ -42,5 +42,4 @@ __all__ = [
     "UsageState",
     "UsageTotal",
     "Waiver",
-    "WaiverState",
 ]

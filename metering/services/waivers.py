@@ -12,11 +12,11 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 
-from billing.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
+from billing.domain.errors import Conflict, InvalidInput, NotFound
 from billing.models import Customer
-from billing.services import audit
+from billing.services import two_people
 from metering.domain.rows import Packer
-from metering.models import Resolution, UnratedUsage, UsageEvent, Waiver, WaiverState
+from metering.models import Resolution, UnratedUsage, UsageEvent, Waiver
 from metering.services.usage_lock import lock_usage
 
 REASON_LENGTH = 300
@@ -63,15 +63,14 @@ def request_waiver(
         found = list(waiting.filter(model=model)) if model else _of_events(waiting, events)
         if not found:
             raise NotFound("not_waiting", f"no usage of {model!r} waits to be rated")
-        waiver = Waiver.objects.create(
-            id=uuid4(),
-            customer=customer,
-            reason=reason.strip(),
-            requested_at=now,
-            requested_by=actor_name,
+        waiver = two_people.ask(
+            Waiver(id=uuid4(), customer=customer, reason=reason.strip()),
+            actor=actor,
+            actor_name=actor_name,
+            now=now,
+            details={"quantities": len(found)},
         )
         waiver.quantities.set(found)
-        _record(waiver, "request", actor, actor_name, now, len(found))
     return waiver
 
 
@@ -98,68 +97,31 @@ def approve_waiver(
     Conflict `not_open`, or `nothing_waits` where nothing is left to waive; NotFound.
     """
     with transaction.atomic():
-        lock_usage(customer_ids=[_get(waiver_id).customer_id])
-        waiver = _get(waiver_id, lock=True)
-        if waiver.state == WaiverState.APPROVED:
+        found = two_people.find(Waiver, waiver_id)
+        lock_usage(customer_ids=[found.customer_id])
+        waiver = two_people.find(Waiver, waiver_id, lock=True, related=("customer",))
+        if not two_people.may_approve(waiver, actor_name=actor_name):
             return waiver
-        if waiver.state != WaiverState.REQUESTED:
-            raise Conflict("not_open", "the request has been rejected")
-        if waiver.requested_by == actor_name:
-            raise NotPermitted("maker_is_checker", "whoever asks for a waiver may not approve it")
         waived = waiver.quantities.filter(resolved_at=None).update(
             resolved_at=now, resolution=Resolution.WAIVED
         )
         if not waived:
             raise Conflict("nothing_waits", "all of it has been rated, voided or waived meanwhile")
-        _decide(waiver, WaiverState.APPROVED, actor_name, now)
-        _record(waiver, "approve", actor, actor_name, now, waived)
+        two_people.approve(
+            waiver, actor=actor, actor_name=actor_name, now=now, details={"quantities": waived}
+        )
     return waiver
 
 
 def reject_waiver(
-    *, waiver_id: UUID, actor_name: str, now: datetime, actor: AbstractBaseUser | None = None
+    *,
+    waiver_id: UUID,
+    actor_name: str,
+    now: datetime,
+    why: str = "",
+    actor: AbstractBaseUser | None = None,
 ) -> Waiver:
     """Decline a request. Doing it again returns the rejected one. Raises Conflict, NotFound."""
     with transaction.atomic():
-        waiver = _get(waiver_id, lock=True)
-        if waiver.state == WaiverState.APPROVED:
-            raise Conflict("not_open", "the request has been approved")
-        if waiver.state == WaiverState.REQUESTED:
-            _decide(waiver, WaiverState.REJECTED, actor_name, now)
-            _record(waiver, "reject", actor, actor_name, now, 0)
-    return waiver
-
-
-def _get(waiver_id: UUID, *, lock: bool = False) -> Waiver:
-    rows = Waiver.objects.select_related("customer").filter(pk=waiver_id)
-    if lock:
-        rows = rows.select_for_update(of=("self",))
-    found = rows.first()
-    if found is None:
-        raise NotFound("unknown_waiver", f"no waiver {waiver_id}")
-    return found
-
-
-def _decide(waiver: Waiver, state: WaiverState, actor_name: str, now: datetime) -> None:
-    waiver.state, waiver.decided_by, waiver.decided_at = state, actor_name, now
-    waiver.save(update_fields=["state", "decided_by", "decided_at"])
-
-
-def _record(
-    waiver: Waiver,
-    action: str,
-    actor: AbstractBaseUser | None,
-    actor_name: str,
-    now: datetime,
-    quantities: int,
-) -> None:
-    audit.record(
-        at=now,
-        actor=actor,
-        actor_name=actor_name,
-        action=action,
-        object_type="waiver",
-        object_ref=str(waiver.pk),
-        customer_key=waiver.customer.key,
-        details={"reason": waiver.reason, "quantities": quantities},
-    )
+        waiver = two_people.find(Waiver, waiver_id, lock=True, related=("customer",))
+        return two_people.reject(waiver, actor=actor, actor_name=actor_name, now=now, why=why)

@@ -10,12 +10,12 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from billing.domain.errors import BillingError, Conflict, InvalidInput, NotFound, NotPermitted
-from billing.models import ApiKeyKind, AuditEvent, Customer
+from billing.models import ApiKeyKind, AuditEvent, Customer, RequestState
 from billing.services import api_keys, clock
 from commits.models import Commit, QuarterState
 from commits.services import books, closes
 from commits.services.explained import explained_share
-from metering.models import UnratedUsage, Waiver, WaiverState
+from metering.models import UnratedUsage, Waiver
 from metering.services import price_book, waivers
 from metering.services.proof import rederive_rollups
 from tests.commits.world import at, figures, make_customer, send, use
@@ -102,9 +102,9 @@ def test_who_asks_does_not_approve(waiting: Customer) -> None:
     waiver = asked(waiting)
     with pytest.raises(NotPermitted, match="may not approve"):
         approved(waiver, by="ada")
-    assert (resolutions()["free"], Waiver.objects.get().state) == ("", WaiverState.REQUESTED)
+    assert (resolutions()["free"], Waiver.objects.get().state) == ("", RequestState.REQUESTED)
     with pytest.raises(IntegrityError, match="waiver_is_approved_by_another"), transaction.atomic():
-        Waiver.objects.update(state=WaiverState.APPROVED, decided_by="ada")
+        Waiver.objects.update(state=RequestState.APPROVED, decided_by="ada")
 
 
 def test_a_price_that_came_first_wins(waiting: Customer, commit: Commit) -> None:

@@ -116,7 +116,10 @@ def test_a_true_up_is_rejected_with_its_reason(cast: Cast, log_in: LogIn) -> Non
     page = f"/admin/commits/trueup/{cast.true_up.pk}/reject/"
     log_in("ada").post(page, {"reason": "agreed otherwise by phone"})
     cast.true_up.refresh_from_db()
-    assert (cast.true_up.state, cast.true_up.reason) == ("rejected", "agreed otherwise by phone")
+    assert (cast.true_up.state, cast.true_up.rejected_because) == (
+        "rejected",
+        "agreed otherwise by phone",
+    )
 
 
 def test_credits_and_fixed_prices_need_two(cast: Cast, log_in: LogIn) -> None:
