@@ -1,4 +1,4 @@
-"""The close of one quarter, as a pure function: inputs in, plan and digest out.
+"""The close of one quarter, as a pure function: inputs in, plan out.
 
 The plan says what the quarter came to, what rolls over, what breaks, and what the invoice bills,
 in cents:
@@ -11,15 +11,9 @@ and is carried, not lost. The cents are split over the usage groups in proportio
 by largest remainder (ties: quarter, model, mode, meter, rate ascending).
 """
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from enum import StrEnum
-
-import msgspec
 
 from billing.domain.money import (
     CENT,
@@ -30,82 +24,35 @@ from billing.domain.money import (
     split_by_largest_remainder,
     to_cents,
 )
-from commits.domain.chain import QuarterFigures, QuarterInput, run_chain
+from commits.domain.chain import QuarterFigures, run_chain
+from commits.domain.close_inputs import (
+    BillKind,
+    CloseInputs,
+    EarlierQuarter,
+    GrantToInvoice,
+    UsageGroup,
+    canonical,
+    digest,
+    inputs_from_json,
+)
 
-
-class BillKind(StrEnum):
-    """The kinds of invoice lines that a close makes."""
-
-    INSTALMENT = "instalment"
-    OVERAGE = "overage"
-    TRUE_UP = "true_up"
-    LATE_USAGE = "late_usage"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class UsageGroup:
-    """Rated usage at one rate: `quantity` units at `rate` dollars each."""
-
-    model: str
-    mode: str
-    meter: str
-    rate: Decimal
-    quantity: int
-
-    @property
-    def amount(self) -> Decimal:
-        """Exact dollars."""
-        return self.rate * self.quantity
-
-
-@dataclass(frozen=True, slots=True)
-class EarlierQuarter:
-    """What invoices know of an earlier quarter of the chain.
-
-    `closed_overage` is its exact overage at its own close, of which `overage_billed_cents` have
-    been billed. What the chain has added since is late; `late_billed_cents` are the cents billed
-    as late usage that occurred in this quarter, and `late_groups` its usage that arrived since
-    the last close.
-    """
-
-    position: int
-    closed_overage: Decimal
-    given_back: Decimal
-    overage_billed_cents: int
-    late_billed_cents: int
-    late_groups: tuple[UsageGroup, ...] = ()
-
-    @property
-    def carried(self) -> Decimal:
-        """Exact overage of its own close that was not billed: rounding, or under the minimum."""
-        return self.closed_overage - from_cents(self.overage_billed_cents)
-
-
-@dataclass(frozen=True, slots=True)
-class GrantToInvoice:
-    """Money that customers may draw on but that no invoice has billed yet. Whole cents."""
-
-    kind: BillKind
-    position: int
-    ref: str
-    cents: int
-
-
-@dataclass(frozen=True, slots=True)
-class CloseInputs:
-    """Everything that the plan of the last quarter in `quarters` depends on.
-
-    `quarters` are those of the chain up to and including the closing one, which is marked closed.
-    `to_invoice` are grants of quarters up to the next one's instalment. `continues` is False where
-    no quarter can follow, None where the plan decides (a tail goes on while money rolls out).
-    """
-
-    quarters: tuple[QuarterInput, ...]
-    groups: tuple[UsageGroup, ...]
-    earlier: tuple[EarlierQuarter, ...]
-    to_invoice: tuple[GrantToInvoice, ...]
-    minimum_cents: int
-    continues: bool | None
+# A plan is read together with its inputs: whoever plans imports both from here.
+__all__ = [
+    "BillKind",
+    "CloseInputs",
+    "ClosePlan",
+    "EarlierQuarter",
+    "GrantToInvoice",
+    "PlannedLine",
+    "UsageGroup",
+    "canonical",
+    "digest",
+    "give_back",
+    "inputs_from_json",
+    "plan_adjustment",
+    "plan_close",
+    "refundable_cents",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,29 +230,6 @@ def _shares(
         )
         shares.append((line, group.amount * exact / total))
     return shares
-
-
-def digest(inputs: CloseInputs) -> str:
-    """SHA-256 of the inputs in one canonical spelling: equal inputs, equal digests."""
-    return hashlib.sha256(canonical(inputs).encode()).hexdigest()
-
-
-def canonical(inputs: CloseInputs) -> str:
-    """The inputs as JSON: sorted keys, decimals without trailing zeros, instants in ISO 8601."""
-    return json.dumps(asdict(inputs), sort_keys=True, separators=(",", ":"), default=_spell)
-
-
-def inputs_from_json(stored: str) -> CloseInputs:
-    """The inputs that `canonical` spelled: the way back, exact."""
-    return msgspec.json.decode(stored, type=CloseInputs)
-
-
-def _spell(value: object) -> str:
-    if isinstance(value, Decimal):
-        return format(value.normalize(), "f") if value else "0"
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"{type(value)} has no canonical spelling")
 
 
 def give_back(*, reduction: Decimal, unbilled: Decimal) -> Decimal:

@@ -5,6 +5,7 @@ drafts the first invoice, all in one database transaction.
 """
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID, uuid4, uuid5
@@ -49,50 +50,43 @@ def create_commit(
             price=override.price,
             effective_at=agreed or hour_of(now),
         )
-    pk = commit_id or uuid4()
+    commit = _draft(commit_id or uuid4(), customer, terms)
+    commit.created_at, commit.created_by = now, actor
     with transaction.atomic():
-        commit = Commit(
-            id=pk,
-            customer=customer,
-            origin_id=pk,
-            starts_on=terms.starts_on,
-            timezone=terms.timezone,
-            period_months=terms.period_months,
-            quarter_count=terms.quarters,
-            instalments=list(terms.instalments),
-            discount=terms.discount,
-            overrides=[
-                {
-                    "model": o.model,
-                    "mode": o.mode,
-                    "meter": o.meter,
-                    "price": str(o.price),
-                    "effective_at": o.effective_at,
-                }
-                for o in terms.overrides
-            ],
-            price_protection=terms.price_protection,
-            grace_hours=terms.grace_hours,
-            rollover_fraction=terms.rollover.fraction,
-            rollover_cap=terms.rollover.cap,
-            rollover_max_times=terms.rollover.max_times,
-            end_of_term=terms.end_of_term,
-            tail_quarters=terms.tail_quarters,
-            auto_approve_max_overage=terms.auto_approve_max_overage,
-            created_at=now,
-            created_by=actor,
-        )
         commit.save(force_insert=True)
         audit.record(
             at=now,
             actor_name=actor,
             action="create",
             object_type="commit",
-            object_ref=str(pk),
+            object_ref=str(commit.pk),
             customer_key=customer.key,
             details={"instalments": [str(a) for a in terms.instalments]},
         )
     return commit
+
+
+def _draft(pk: UUID, customer: Customer, terms: CommitTerms) -> Commit:
+    return Commit(
+        id=pk,
+        customer=customer,
+        origin_id=pk,
+        starts_on=terms.starts_on,
+        timezone=terms.timezone,
+        period_months=terms.period_months,
+        quarter_count=terms.quarters,
+        instalments=list(terms.instalments),
+        discount=terms.discount,
+        overrides=[{**asdict(one), "price": str(one.price)} for one in terms.overrides],
+        price_protection=terms.price_protection,
+        grace_hours=terms.grace_hours,
+        rollover_fraction=terms.rollover.fraction,
+        rollover_cap=terms.rollover.cap,
+        rollover_max_times=terms.rollover.max_times,
+        end_of_term=terms.end_of_term,
+        tail_quarters=terms.tail_quarters,
+        auto_approve_max_overage=terms.auto_approve_max_overage,
+    )
 
 
 @retried
