@@ -152,6 +152,11 @@ class QuarterFigures:
         return sum((figures.kept for figures in self.grants), ZERO)
 
     @property
+    def kept_given_back(self) -> Decimal:
+        """The part of it that is overage given back."""
+        return sum((f.kept for f in self.grants if f.grant.rolls_whole), ZERO)
+
+    @property
     def available(self) -> Decimal:
         return sum((figures.remaining for figures in self.grants), ZERO)
 

@@ -7,10 +7,11 @@ what is left is rounded anew. Money that was refunded is not called back.
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef, QuerySet, Sum
 
 from billing.domain.journal import Entry
 from billing.domain.money import ZERO, from_cents, to_cents
@@ -27,14 +28,22 @@ from commits.services.close_inputs import late_groups
 from commits.services.grants import project_grants
 from commits.services.invoicing import line_drafts, stripe_minimum_cents
 from commits.services.late_usage import book_differences
-from commits.services.refunds import credit_overbilled, refund_kept, residue_entry, rounded_off
+from commits.services.refunds import (
+    credit_overbilled,
+    never_billed,
+    refund_kept,
+    residue_entry,
+    rounded_off,
+)
 from commits.services.signing import invoice_id
 from metering.services import totals
 
 
 def settle_ended(*, now: datetime) -> int:
-    """Settle every ended chain whose usage is not what is booked. Idempotent; how many it was."""
-    return sum(settle_chain(origin_id=origin_id, now=now) for origin_id in unsettled_origins())
+    """Settle every ended chain whose usage is not what is booked, or that still has to give money
+    back. Idempotent; how many it was."""
+    found = sorted({*unsettled_origins(), *owing_origins()})
+    return sum(settle_chain(origin_id=origin_id, now=now) for origin_id in found)
 
 
 def unsettled_origins() -> list[UUID]:
@@ -44,10 +53,7 @@ def unsettled_origins() -> list[UUID]:
     usage itself; so a late price or a waiver is seen too. A quarter that a credit cuts is always
     looked at: its usage can move over the cut without changing its sum.
     """
-    open_quarters = Quarter.objects.filter(origin=OuterRef("origin")).exclude(
-        state=QuarterState.POSTED
-    )
-    ended = Quarter.objects.filter(~Exists(open_quarters)).values_list(
+    ended = _ended_quarters().values_list(
         "origin", "usage_period", "booked_drawn", "booked_overage", "booked_usage"
     )
     rows = list(ended)
@@ -59,6 +65,38 @@ def unsettled_origins() -> list[UUID]:
             if live[period] != drawn + overage or len(slices) > 1
         }
     )
+
+
+def owing_origins() -> list[UUID]:
+    """Ended chains that owe a cent or more for which no live invoice was there, in id order.
+
+    A voided invoice that is issued again bills it again: then it is given back.
+    """
+    whole_cent = Decimal("0.01")
+    kept = (
+        _ended_quarters()
+        .annotate(returned=Sum("grants__returned"))
+        .filter(returned__gte=F("refunded_cents") * whole_cent + F("refund_residue") + whole_cent)
+    )
+    sums = (
+        _ended_quarters()
+        .order_by()
+        .values("origin")
+        .annotate(
+            billed=Sum(F("overage_billed_cents") + F("late_billed_cents")),
+            exact=Sum(F("booked_overage") + F("overage_given_back")),
+        )
+        .filter(exact__lt=F("billed") * whole_cent)
+    )
+    overbilled = (row["origin"] for row in sums if to_cents(row["exact"]) < row["billed"])
+    return sorted({*kept.values_list("origin", flat=True), *overbilled})
+
+
+def _ended_quarters() -> QuerySet[Quarter]:
+    open_quarters = Quarter.objects.filter(origin=OuterRef("origin")).exclude(
+        state=QuarterState.POSTED
+    )
+    return Quarter.objects.filter(~Exists(open_quarters))
 
 
 @retried
@@ -76,18 +114,29 @@ def settle_chain(*, origin_id: UUID, now: datetime) -> bool:
         unbilled, kept = rounded_off(state, last)
         run = f"/{state.origin.book_runs}"
         booking.entries += residue_entry(
-            state, last, unbilled=-unbilled, kept=-kept, now=now, what=f"{run}/reversed"
+            state,
+            last,
+            unbilled=-unbilled,
+            kept=-kept,
+            never_billed={},
+            now=now,
+            what=f"{run}/reversed",
         )
-        if not book_differences(state, booking, usage, last):
-            return False
+        differs = book_differences(state, booking, usage, last)
         figures = run_chain(quarter_inputs(state, usage))
-        _, entries = refund_kept(state, last, figures[-1].kept, now)
-        booking.entries += [*entries, *_settle_overage(state, last, figures, now)]
+        never = never_billed(state, state.commits)
+        refunded, entries = refund_kept(state, last, figures[-1], never, now)
+        booking.entries += entries
+        settled, left, entries = _settle_overage(state, last, figures, now)
+        if not (differs or refunded or settled):
+            return False
+        booking.entries += entries
         booking.entries += residue_entry(
             state,
             last,
-            unbilled=unbilled_overage(state.quarters),
+            unbilled=left,
             kept=last.refund_residue,
+            never_billed={},
             now=now,
             what=f"{run}/rounded",
         )
@@ -103,14 +152,19 @@ def settle_chain(*, origin_id: UUID, now: datetime) -> bool:
 
 def _settle_overage(
     state: ChainState, last: Quarter, figures: Sequence[QuarterFigures], now: datetime
-) -> list[Entry]:
-    """Bill the overage that came late, or give back what was billed of overage that fell."""
+) -> tuple[int, Decimal, list[Entry]]:
+    """Bill the overage that came late, or give back what was billed of overage that fell.
+
+    Returns the cents on their way, what is left for rounding, and the entries. What only void
+    invoices have billed can be given back to nobody: it is not for rounding either.
+    """
     billed = sum(q.overage_billed_cents + q.late_billed_cents for q in state.quarters)
     exact = unbilled_overage(state.quarters) + from_cents(billed)
     difference = to_cents(exact) - billed
     earlier = _earlier(state.quarters)
     entries: list[Entry] = []
     lines: tuple[PlannedLine, ...] = ()
+    settled = stuck = 0
     if difference > 0:
         overage = sum((item.overage for item in figures), ZERO)
         lines = plan_adjustment(
@@ -119,12 +173,14 @@ def _settle_overage(
         if lines:
             _draft_adjustment(state, last, lines, now)
             count_cents(state, lines)
+            settled = difference
     elif difference < 0:
-        _, entries = credit_overbilled(state, last, -difference, now)
+        settled, entries = credit_overbilled(state, last, -difference, now)
+        stuck = -difference - settled
     if lines or difference < 0:
         remember_late(state, earlier)
     save_billed(state.quarters)
-    return entries
+    return settled, unbilled_overage(state.quarters) + from_cents(stuck), entries
 
 
 def _earlier(quarters: Sequence[Quarter]) -> tuple[EarlierQuarter, ...]:

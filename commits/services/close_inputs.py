@@ -160,8 +160,8 @@ def _pending_credit(
 def _to_invoice(state: ChainState, quarter: Quarter) -> tuple[GrantToInvoice, ...]:
     """Instalments through the next quarter, and true-ups through this one, not invoiced yet.
 
-    An instalment of another commit of the chain is billed by that commit's own activation. In a
-    preview the unposted quarters before have billed theirs at their own closes.
+    Of the quarter's own commit alone: an invoice bills one commit in advance. In a preview the
+    unposted quarters before have billed theirs at their own closes.
     """
     before = state.quarters[: quarter.position - 1]
     waits = any(item.state != QuarterState.POSTED for item in before)
@@ -173,13 +173,13 @@ def _to_invoice(state: ChainState, quarter: Quarter) -> tuple[GrantToInvoice, ..
     last = {BillKind.INSTALMENT: quarter.position + 1, BillKind.TRUE_UP: quarter.position}
     kinds = {GrantKind.INSTALMENT: BillKind.INSTALMENT, GrantKind.TRUE_UP: BillKind.TRUE_UP}
     found = []
-    for item in state.quarters[: quarter.position + 1]:
+    own = (item for item in state.quarters if item.commit_id == quarter.commit_id)
+    for item in own:
         for grant in state.issued[item.position]:
             kind = kinds.get(GrantKind(grant.kind))
             if kind is None or grant.invoice_id:
                 continue
-            ahead = item.position > quarter.position and item.commit_id != quarter.commit_id
-            if not ahead and billed_through[kind] < item.position <= last[kind]:
+            if billed_through[kind] < item.position <= last[kind]:
                 found.append(GrantToInvoice(kind, item.position, grant.ref, to_cents(grant.amount)))
     return tuple(found)
 

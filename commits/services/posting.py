@@ -26,7 +26,7 @@ from commits.services.close_inputs import groups_as_json
 from commits.services.grants import project_grants, save_grants
 from commits.services.invoicing import line_drafts
 from commits.services.quarters import drop_quarter, open_quarter
-from commits.services.refunds import refund_kept, residue_entry
+from commits.services.refunds import settle_commit
 from commits.services.signing import invoice_id
 
 
@@ -36,12 +36,10 @@ def post_chain(state: ChainState, close: Close, inputs: CloseInputs, now: dateti
     plan = plan_close(inputs)
     follower = _follower(state, quarter, plan, now)
     entries = _close_entries(state, quarter, follower, plan, now)
-    if plan.ends:
-        # Before the invoice of this close is there: it bills nothing in advance.
-        entries += refund_kept(state, quarter, plan.figures.kept, now)[1]
-        entries += residue_entry(
-            state, quarter, unbilled=plan.residue, kept=quarter.refund_residue, now=now
-        )
+    # Before the invoice of this close is there: no refund is of what it bills.
+    ends = plan.ends or (follower is not None and follower.commit_id != quarter.commit_id)
+    if ends:
+        entries += settle_commit(state, quarter, plan, now)
     _draft_close_invoice(state, quarter, plan, now)
     _remember_billed(state, quarter, inputs, plan)
     record_booked(quarter, plan.figures)
@@ -51,7 +49,7 @@ def post_chain(state: ChainState, close: Close, inputs: CloseInputs, now: dateti
     if follower is not None:
         follower.booked_rolled_in = plan.figures.rolled_out
         follower.save(update_fields=QUARTER_FIELDS)
-    if plan.ends or (follower is not None and follower.commit_id != quarter.commit_id):
+    if ends:
         _end(state, quarter, now)
     ledger.post_entries(entries=entries, now=now)
     close.state, close.posted_at = CloseState.POSTED, now

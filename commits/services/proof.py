@@ -15,11 +15,12 @@ from django.db.models import QuerySet, Sum
 from billing.domain.journal import AccountCode
 from billing.domain.money import ZERO, from_cents
 from billing.models import CreditNote, InvoiceLine, LedgerAccount
-from commits.domain.chain import GrantKind, QuarterFigures, run_chain
-from commits.models import BookedDay, Commit, Grant, Quarter, QuarterState
+from commits.domain.chain import QuarterFigures, run_chain
+from commits.models import BookedDay, Commit, CommitState, Grant, Quarter, QuarterState
 from commits.services.bookings import booked_view
 from commits.services.chains import ChainState, load_chains, quarter_inputs
 from commits.services.daily import stale_origins
+from commits.services.refunds import BILLED, never_billed
 from metering.services import totals
 
 CHUNK = 200
@@ -101,9 +102,12 @@ def _quarter_problems(
         ):
             problems.append(f"{name}: grant {row.ref} does not say what the chain says")
     problems += [f"{name}: grant {ref} has no source" for ref, row in stored.items() if row.amount]
+    # What was below Stripe's minimum to the end of its commit, rounding has taken.
+    rounded = never_billed(state, _ended(state)).get(quarter.position, ZERO)
     for grant in state.issued[quarter.position]:
-        if grant.kind in (GrantKind.INSTALMENT, GrantKind.TRUE_UP) and not _is_issued(grant):
+        if grant.kind in BILLED and not _is_issued(grant):
             invoiced_not += grant.amount
+    invoiced_not -= rounded
     deferred = -accounts.get((AccountCode.DEFERRED_REVENUE, quarter.commit_id, quarter.index), ZERO)
     if deferred != remaining - invoiced_not:
         problems.append(
@@ -124,6 +128,10 @@ def _is_issued(grant: Grant) -> bool:
         commit_id=first.commit_id, occasion=first.occasion, occasion_ref=first.occasion_ref
     )
     return revisions.exclude(state__in=["draft", "void"]).exists()
+
+
+def _ended(state: ChainState) -> set[UUID]:
+    return {pk for pk, commit in state.commits.items() if commit.state == CommitState.ENDED}
 
 
 def _usage_problems(state: ChainState, up_to_date: bool) -> list[str]:
@@ -164,8 +172,10 @@ def _commit_account_problems(
     overage = sum((item.overage for item in figures), ZERO)
     broken = sum((item.breakage_paid for item in figures), ZERO)
     given_back = sum((quarter.overage_given_back for quarter in state.quarters), ZERO)
-    # Rounding holds both: overage that nobody will bill, less money that nobody can be paid.
+    # Rounding holds: overage and money in advance that nobody will bill, less money that nobody
+    # can be paid.
     rounded = total(AccountCode.ROUNDING) + sum((q.refund_residue for q in state.quarters), ZERO)
+    rounded -= sum(never_billed(state, _ended(state)).values(), ZERO)
     unbilled = overage + given_back - _issued_overage(state) - rounded
     credited = _credited(state)
     expected = {

@@ -14,8 +14,9 @@ from django.db import transaction
 from django.db.models import Q
 
 from billing.domain.errors import Conflict, InvalidInput, NotFound
+from billing.domain.money import ZERO
 from billing.models import Customer, Invoice, Occasion
-from billing.services import audit, invoices
+from billing.services import audit, invoices, ledger
 from billing.services.retrying import retried
 from commits.domain.chain import GrantKind
 from commits.domain.periods import boundary, first_instant
@@ -24,8 +25,9 @@ from commits.models import Commit, CommitState, Grant, Quarter, QuarterState
 from commits.services import invoicing
 from commits.services.bookings import write_booking
 from commits.services.books import book_chains
-from commits.services.chains import ChainState, continues, load_chains
+from commits.services.chains import ChainState, continues, load_chains, unbilled_overage
 from commits.services.quarters import drop_quarter, extend, open_quarter
+from commits.services.refunds import residue_entry
 from metering.services import rate_cards
 from metering.services.quotes import check_price
 from metering.services.rating import hour_of
@@ -269,13 +271,20 @@ def _cut_uncommitted(origin_id: UUID, at: datetime, now: datetime) -> None:
     if not Quarter.objects.filter(commit=commit).exclude(state=QuarterState.POSTED).exists():
         commit.state, commit.ended_at = CommitState.ENDED, at
     commit.save(update_fields=["cut_at", "state", "ended_at"])
-    _book(origin_id, now)
+    state = _book(origin_id, now)
+    if state.quarters and state.open_quarter is None:
+        left = unbilled_overage(state.quarters)
+        entries = residue_entry(
+            state, state.quarters[-1], unbilled=left, kept=ZERO, never_billed={}, now=now
+        )
+        ledger.post_entries(entries=entries, now=now)
 
 
-def _book(origin_id: UUID, now: datetime) -> None:
+def _book(origin_id: UUID, now: datetime) -> ChainState:
     """Book usage that has moved between quarters, or has got one: no event came to tell of it."""
     state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
     write_booking(book_chains([state], now))
+    return state
 
 
 def _draft_activation_invoice(

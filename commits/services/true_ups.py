@@ -164,7 +164,8 @@ def _issue(state: ChainState, true_up: TrueUp, now: datetime) -> list[tuple[Quar
             true_up=true_up,
             created_at=now,
         )
-        if instalment is None and quarter.position > open_position:
+        # A first instalment of nothing was billed at the activation, like any other.
+        if instalment is None and quarter.position > open_position and quarter.index > 1:
             grant.kind, grant.ref = GrantKind.INSTALMENT, f"instalment:{quarter.position}"
         grant.save()
         if grant.kind == GrantKind.TRUE_UP:

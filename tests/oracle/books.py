@@ -10,7 +10,7 @@ from fractions import Fraction
 from .billing_run import given_back
 from .facts import Chain, Facts
 from .fold import Quarter, fold_chain
-from .money import CENT, ZERO
+from .money import CENT, ZERO, whole_cents_below
 from .rating import Usage
 
 Balances = dict[str, Fraction]
@@ -41,10 +41,11 @@ def chain_balance(facts: Facts, chain: Chain, usage: Usage) -> Balances:
     """The accounts of one chain of commits."""
     quarters = fold_chain(facts, chain, usage)
     total = _money_side(facts, chain)
+    if not quarters:
+        return total
     over = sum((one.overage for one in quarters), ZERO)
-    refunds = (sum(chain.refunded.values()) + chain.usage_refunded_cents) * CENT
     usage_cents = _live_cents(facts, chain, usage_lines=True)
-    waiting = sum(line.cents for line in chain.waiting) * CENT if chain.ended else ZERO
+    never = sum(line.cents for line in chain.never_billed) * CENT
     keys = {commit.key for commit in chain.commits}
     credited = sum(
         (one.amount for one in facts.credits if one.slot[0] in keys and not one.given_back), ZERO
@@ -52,7 +53,6 @@ def chain_balance(facts: Facts, chain: Chain, usage: Usage) -> Balances:
     add(
         total,
         {
-            "refunds payable": -refunds,
             "usage revenue": -sum((one.drawn for one in quarters), ZERO),
             "overage revenue": -over,
             "breakage revenue": -sum((one.breakage for one in quarters), ZERO),
@@ -65,7 +65,7 @@ def chain_balance(facts: Facts, chain: Chain, usage: Usage) -> Balances:
                 - chain.rounded_off
             ),
             "rounding": (
-                chain.rounded_off + waiting - sum((one.residue for one in quarters), ZERO)
+                chain.rounded_off + never - sum((_residue(chain, one) for one in quarters), ZERO)
             ),
         },
     )
@@ -74,9 +74,18 @@ def chain_balance(facts: Facts, chain: Chain, usage: Usage) -> Balances:
     return total
 
 
+def _residue(chain: Chain, quarter: Quarter) -> Fraction:
+    """Money left at the end that nobody can be paid: part of a cent, or never billed."""
+    if not chain.ended:
+        return ZERO
+    cents = whole_cents_below(quarter.refundable)
+    never = sum(line.cents for line in chain.never_billed)
+    return quarter.refundable - max(0, cents - never) * CENT
+
+
 def _deferred(facts: Facts, chain: Chain, quarter: Quarter) -> Fraction:
     """What remains of a quarter's grants less its grants not yet invoiced, as a credit."""
-    remaining = quarter.refundable - quarter.residue if quarter.posted else quarter.left
+    remaining = quarter.refundable - _residue(chain, quarter) if quarter.posted else quarter.left
     invoiced = (
         sum(
             line.cents
@@ -87,15 +96,10 @@ def _deferred(facts: Facts, chain: Chain, quarter: Quarter) -> Fraction:
         )
         * CENT
     )
-    if chain.ended:
-        invoiced += (
-            sum(
-                line.cents
-                for line in chain.waiting
-                if (line.commit, line.quarter) == quarter.slot.key
-            )
-            * CENT
-        )
+    never = [
+        line.cents for line in chain.never_billed if (line.commit, line.quarter) == quarter.slot.key
+    ]
+    invoiced += sum(never) * CENT
     return quarter.paid - invoiced - remaining
 
 
@@ -116,13 +120,16 @@ def _live_cents(facts: Facts, chain: Chain, *, usage_lines: bool) -> Fraction:
 
 
 def _money_side(facts: Facts, chain: Chain) -> Balances:
-    """Receivables and what was paid."""
+    """What came in, and what is still to come in: negative where a refund is owed."""
     total: Counter[str] = Counter()
     for place in _chain_invoices(facts, chain):
         invoice = facts.invoices[place]
-        if invoice.state == "finalized":
-            total["accounts receivable"] += invoice.total_cents
-        if invoice.state == "paid":
+        if invoice.state in LIVE:
+            total["accounts receivable"] += (
+                invoice.total_cents - invoice.credited_cents - invoice.paid_cents
+            )
             through = "stripe clearing" if invoice.paid_through == "stripe" else "bank"
-            total[through] += invoice.total_cents
+            total[through] += invoice.paid_cents
+        else:
+            total["accounts receivable"] -= invoice.credited_cents
     return {name: cents * CENT for name, cents in total.items()}

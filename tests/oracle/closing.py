@@ -55,12 +55,19 @@ class Job:
             chain.ended = slot.key
 
     def _refund(self, chain: Chain, usage: Usage) -> None:
-        """Refund what is left of paid money by credit note, cut down to the cent."""
+        """Refund what is left of paid money by credit notes, cut down to the cent.
+
+        Overage given back comes off usage lines of live invoices, the rest off the others.
+        """
         for quarter in fold_chain(self.facts, chain, usage):
+            if not quarter.posted:
+                continue
             cents = whole_cents_below(quarter.refundable)
-            if quarter.posted and cents:
-                key = quarter.slot.key
-                chain.refunded[key] = chain.refunded.get(key, 0) + cents
+            back = min(cents, whole_cents_below(quarter.given_back_left))
+            sent = credit(self.facts, chain, back, usage=True)
+            sent += credit(self.facts, chain, cents - back, usage=False)
+            key = quarter.slot.key
+            chain.refunded[key] = chain.refunded.get(key, 0) + sent
 
     def _invoice_close(self, chain: Chain, slot: Slot, usage: Usage) -> None:
         """Next instalment + overage + true-ups in arrears + late usage, on one invoice."""
@@ -70,34 +77,67 @@ class Job:
         chain.waiting += instalment_lines(chain, quarters, slot.commit.key, slot.index + 1)
         chain.waiting += true_up_lines(facts, slot)
         lines = billing_run.bill_usage(facts, chain, usage, quarters, closing)
-        lines = [*chain.waiting, *lines]
+        own = [line for line in chain.waiting if line.commit == slot.commit.key]
+        lines = [*own, *lines]
         invoice = billing_run.issue(facts, chain, slot.commit.key, f"close {slot.index}", lines)
-        if invoice:
-            chain.waiting = []
+        if invoice or self._commit_is_over(chain, slot):
+            chain.waiting = [line for line in chain.waiting if line not in own]
+        if not invoice and self._commit_is_over(chain, slot):
+            chain.never_billed += own
         billed = lines if invoice or not lines else None
         billing_run.record_billing(facts, chain, usage, quarters, closing, billed)
+
+    def _commit_is_over(self, chain: Chain, slot: Slot) -> bool:
+        """True where a successor follows, or nothing."""
+        slots = chain_slots(self.facts, chain)
+        later = slots[slots.index(slot) + 1 :]
+        return chain.ended == slot.key or bool(later and later[0].commit is not slot.commit)
 
     def _settle_ended(self, chain: Chain) -> None:
         """After the end: differences become an adjustment invoice or a credit note."""
         facts, usage = self.facts, rate_all(self.facts)
         quarters = fold_chain(facts, chain, usage)
         lines = billing_run.bill_usage(facts, chain, usage, quarters, None)
-        invoice = billing_run.issue(facts, chain, chain.commits[-1].key, "adjustment", lines)
+        last = chain.commits[-1].key
+        made = [one for one in facts.invoices if one.commit == last and one.revision == 1]
+        number = 1 + sum(one.occasion.startswith("adjustment") for one in made)
+        invoice = billing_run.issue(facts, chain, last, f"adjustment {number}", lines)
         if invoice:
             billing_run.record_billing(facts, chain, usage, quarters, None, lines)
             return
         standing = billing_run.standing_overage(facts, chain, quarters)
         over = chain.billed_cents - cents_of(standing)
         if over > 0:
-            chain.billed_cents -= over
-            chain.usage_refunded_cents += over
+            sent = credit(facts, chain, over, usage=True)
+            chain.billed_cents -= sent
+            chain.usage_refunded_cents += sent
             billing_run.record_billing(facts, chain, usage, quarters, None, [])
 
     def _round_off(self, chain: Chain) -> None:
-        """What no invoice bills of an ended chain goes to rounding, made anew each time."""
-        quarters = fold_chain(self.facts, chain, rate_all(self.facts))
-        standing = billing_run.standing_overage(self.facts, chain, quarters)
-        chain.rounded_off = standing - chain.billed_cents * CENT
+        round_off(self.facts, chain)
+
+
+def round_off(facts: Facts, chain: Chain) -> None:
+    """What no invoice bills of an ended chain goes to rounding, made anew each time.
+
+    Whole cents that only void invoices have billed and that are not owed any more stay.
+    """
+    quarters = fold_chain(facts, chain, rate_all(facts))
+    standing = billing_run.standing_overage(facts, chain, quarters)
+    stuck = max(0, chain.billed_cents - cents_of(standing))
+    chain.rounded_off = standing - (chain.billed_cents - stuck) * CENT
+
+
+def credit(facts: Facts, chain: Chain, cents: int, *, usage: bool) -> int:
+    """Credit notes over the live invoices of a chain, most recent first; how much it was."""
+    keys = {commit.key for commit in chain.commits}
+    left = cents
+    for invoice in reversed(facts.invoices):
+        if invoice.commit in keys and invoice.live:
+            part = min(left, invoice.creditable(usage=usage))
+            invoice.credited[usage] += part
+            left -= part
+    return cents - left
 
 
 def open_slot(facts: Facts, chain: Chain) -> Slot | None:

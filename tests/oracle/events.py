@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from .facts import EventKey, Facts
 from .happenings import AddOverride, AddPrice, Use, Void, Waive
-from .rating import FUTURE, rate_all
+from .rating import FUTURE, chain_slots, rate_all
 
 
 def event_key(event: Use | Void | Waive) -> EventKey:
@@ -73,9 +73,19 @@ def is_whole_hour(instant: datetime) -> bool:
     return instant.timestamp() % 3600 == 0
 
 
+def commit_is_over(facts: Facts, commit: str) -> bool:
+    """True once the last quarter of a commit has been posted; its own prices stand then."""
+    chain = facts.chain_of(commit)
+    own = [slot for slot in chain_slots(facts, chain) if slot.commit.key == commit]
+    final = chain.ended is not None or chain.commits[-1].key != commit
+    return final and all(slot.key in chain.posted for slot in own)
+
+
 def add_price(facts: Facts, happening: AddPrice | AddOverride) -> str:
     """Add a price unless it would change an amount already rated; a gap may be filled."""
     if not is_whole_hour(happening.price.effective_at):
+        return "refused"
+    if isinstance(happening, AddOverride) and commit_is_over(facts, happening.commit):
         return "refused"
     trial = copy(facts)
     if isinstance(happening, AddPrice):

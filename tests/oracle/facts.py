@@ -56,6 +56,7 @@ class Chain:
         default_factory=dict
     )
     waiting: list[Line] = field(default_factory=list)  # fixed lines not yet on an invoice
+    never_billed: list[Line] = field(default_factory=list)  # of those, at a commit's end
     instalments_billed: set[SlotKey] = field(default_factory=set)
     refunded: dict[SlotKey, int] = field(default_factory=dict)  # cents
     usage_refunded_cents: int = 0  # cents of credit notes for overbilled usage

@@ -78,9 +78,11 @@ class Quarter:
         return self._sum([one.refundable for one in self.settled])
 
     @property
-    def residue(self) -> Fraction:
-        """The part of a cent that a refund leaves."""
-        return self.refundable if self.refundable < CENT else ZERO
+    def given_back_left(self) -> Fraction:
+        """The part of it that is overage given back."""
+        return self._sum(
+            [one.refundable for one in self.settled if one.drawn.grant.origin == "given_back"]
+        )
 
 
 def own_grants(facts: Facts, slot: Slot) -> list[Grant]:

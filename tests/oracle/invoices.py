@@ -1,6 +1,6 @@
 """Invoices as data: lines in whole cents."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 STRIPE_MINIMUM_CENTS = 50
@@ -28,7 +28,8 @@ class Line:
 
 @dataclass
 class Invoice:
-    """An invoice, or with a negative line a credit note (`occasion` says which)."""
+    """An invoice. `credited` are the cents of credit notes on it, by what they take back: usage
+    lines or not. `paid_cents` is what came in."""
 
     number: int
     customer: str
@@ -38,11 +39,28 @@ class Invoice:
     state: str = "finalized"  # draft | finalized | paid | void
     revision: int = 1
     paid_through: str = ""
+    paid_cents: int = 0
+    credited: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
 
     @property
     def total_cents(self) -> int:
         """The sum of the lines."""
         return sum(line.cents for line in self.lines)
+
+    @property
+    def live(self) -> bool:
+        """True unless it was voided."""
+        return self.state in ("draft", "finalized", "paid")
+
+    @property
+    def credited_cents(self) -> int:
+        """All cents of credit notes on it."""
+        return sum(self.credited.values())
+
+    def creditable(self, *, usage: bool) -> int:
+        """What credit notes can still take back of its lines for usage, or of the others."""
+        billed = sum(line.cents for line in self.lines if line.for_usage is usage)
+        return billed - self.credited[usage]
 
     def cents(self, kind: str) -> int:
         """The sum of the lines of one kind."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from .billing_run import issue
-from .closing import instalment_lines, later_credits
+from .closing import instalment_lines, later_credits, round_off
 from .facts import Chain, Facts
 from .fold import fold_chain
 from .happenings import Finalize, Pay, Reissue, Sign, VoidInvoice
@@ -22,13 +22,13 @@ def sign(facts: Facts, happening: Sign) -> str:
         if answer == "refused":
             return answer
         start = boundary(commit, 1)
-        if answer in ("successor", "cut") and later_credits(facts, earlier[-1], start):
+        if answer in ("successor", "cut") and money_from(facts, earlier[-1], start):
             return "refused"
         if answer == "successor":
             chain = earlier[-1]
             chain.commits.append(commit)
         if answer == "cut":
-            _cut(earlier[-1], start)
+            _cut(facts, earlier[-1], start)
     if chain not in facts.chains:
         facts.chains.append(chain)
     quarters = fold_chain(facts, chain, rate_all(facts))
@@ -62,12 +62,23 @@ def _place(chain: Chain, commit: Commit) -> str:
     return "successor"
 
 
-def _cut(chain: Chain, at: datetime) -> None:
+def money_from(facts: Facts, chain: Chain, start: datetime) -> bool:
+    """True where quarters from an instant on hold money, which does not go away with a quarter."""
+    rolled = any(
+        one.rolled_in
+        for one in fold_chain(facts, chain, rate_all(facts))
+        if one.slot.start >= start
+    )
+    return rolled or later_credits(facts, chain, start)
+
+
+def _cut(facts: Facts, chain: Chain, at: datetime) -> None:
     """An uncommitted customer has signed: its period ends there, and its chain with it."""
     chain.cut_at = at
     keys = [slot.key for slot in slots_of(chain.commits, None, at, at)]
     if all(key in chain.posted for key in keys):
         chain.ended = keys[-1] if keys else (chain.commits[0].key, 0)
+        round_off(facts, chain)
 
 
 def move_invoice(facts: Facts, happening: Finalize | Pay | VoidInvoice | Reissue) -> str:
@@ -81,9 +92,12 @@ def move_invoice(facts: Facts, happening: Finalize | Pay | VoidInvoice | Reissue
     }[type(happening)]
     if invoice.state != needed:
         return "refused"
+    if isinstance(happening, VoidInvoice) and invoice.credited_cents:
+        return "refused"
     invoice.state = then
     if isinstance(happening, Pay):
         invoice.paid_through = happening.through
+        invoice.paid_cents = invoice.total_cents - invoice.credited_cents
     if isinstance(happening, Reissue):
         again = issue(
             facts,

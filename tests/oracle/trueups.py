@@ -80,7 +80,8 @@ def approve(facts: Facts, happening: ApproveTrueUp) -> str:
     if wanted.bill_now and granted:
         lines = [Line("true_up", commit.key, index, int(wanted.amount * 100)) for index in granted]
         if issue(facts, chain, commit.key, f"true-up {wanted.key}", lines) is None:
-            chain.waiting += lines
+            in_arrears = replace(wanted, bill_now=False)
+            facts.approved[wanted.key] = replace(facts.approved[wanted.key], request=in_arrears)
     return "ok"
 
 

@@ -56,7 +56,7 @@ def opening_book() -> list[Price]:
 
 
 cents = st.one_of(
-    st.integers(100, 900), st.sampled_from([0, 1000, 5000, 3333, 12345]), st.integers(100, 50_000)
+    st.integers(100, 900), st.sampled_from([0, 0, 30, 1000, 5000, 3333]), st.integers(100, 50_000)
 ).map(lambda amount: Fraction(amount, 100))
 discounts = st.sampled_from(["0", "0.2", "0.2", "0.125", "0.33333333"]).map(Fraction)
 starts = st.one_of(st.sampled_from(START_DAYS), st.dates(date(2023, 6, 1), date(2026, 12, 31)))
@@ -71,7 +71,7 @@ rollovers = st.one_of(
 )
 ends = st.sampled_from(
     [("tail", None), ("tail", None), ("tail", 1), ("tail", 2), ("expire", None), ("expire", 1),
-     ("expire", 2), ("renewal", None)]
+     ("expire", 2), ("refund", None), ("refund", None), ("refund", 1), ("renewal", None)]
 )  # fmt: skip
 
 

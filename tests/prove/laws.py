@@ -38,7 +38,7 @@ def broken_laws(product: Product, shown: Sequence[Sequence[Any]], *, booked: boo
             if figures.used != figures.drawn + figures.overage:
                 found.append(f"{name}: used is not drawn + overage")
             whole = [g for g in figures.grants if g.grant.expires_at is None]
-            left = sum((g.grant.amount - g.drawn for g in whole), Decimal(0))
+            left = sum((g.grant.amount - g.drawn - g.returned for g in whole), Decimal(0))
             if left and figures.overage:
                 found.append(f"{name}: {left} was drawable beside overage {figures.overage}")
             if min((g.drawn for g in figures.grants), default=Decimal(0)) < 0:
@@ -56,5 +56,6 @@ def broken_laws(product: Product, shown: Sequence[Sequence[Any]], *, booked: boo
 def broken_proofs() -> list[str]:
     """The product's proofs, in full."""
     from billing.services.proof import ledger_problems
+    from metering.services.proof import rederive_rollups
 
-    return list(ledger_problems())
+    return [*ledger_problems(), *rederive_rollups()]

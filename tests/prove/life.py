@@ -43,7 +43,6 @@ class Life(RuleBasedStateMachine):
         self.best = Fraction(0)
         self.names = 0
         self.signings = 0
-        self.ended_at: datetime | None = None
 
     # --- What there is -----------------------------------------------------------------------
     @property
@@ -58,10 +57,6 @@ class Life(RuleBasedStateMachine):
     @property
     def commit(self) -> Commit:
         return self.chain.commits[-1]
-
-    @property
-    def alive(self) -> bool:
-        return not self.twin.not_built and not self.chain.ended
 
     def name(self, what: str) -> str:
         self.names += 1
@@ -91,6 +86,6 @@ class Life(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         with self.resources:
-            if self.twin.now is not None and not self.twin.not_built:
+            if self.twin.now is not None:
                 self.twin.finish()
             COUNTS["contracts"] += 1

@@ -45,7 +45,7 @@ class Machine(UsageRules, MoneyRules):
         self.best = commit.discount
         self.tell(told.Sign(at=at, commit=commit))
 
-    @precondition(lambda self: self.alive and self.signings < 3)
+    @precondition(lambda self: self.signings < 3)
     @rule(
         commit=contracts.signed_commits(),
         quarters=st.sampled_from([0, 0, 0, 1, 2]),
@@ -68,23 +68,16 @@ class Machine(UsageRules, MoneyRules):
             self.asked.clear()
             self.overrides.clear()
 
-    @precondition(lambda self: self.alive)
     @rule(days=st.sampled_from([1, 2, 7, 31, 60]))
     def wait(self, days: int) -> None:
         """Some days pass."""
         self.tell(told.Advance(at=self.now + days * DAY))
 
-    @precondition(lambda self: self.alive)
     @rule(hours=st.sampled_from([-1, 0, 1, 40, 24 * 4, 24 * 5, 24 * 47]))
     def to_the_end(self, hours: int) -> None:
         """To just before or after the end of the running quarter."""
         end = next((slot.end for slot in self.slots()), boundary(self.commit, 1))
         self.tell(told.Advance(at=max(self.now, end + timedelta(hours=hours))))
-
-    @precondition(lambda self: not self.alive)
-    @rule()
-    def rest(self) -> None:
-        """The contract is over."""
 
 
 __all__ = ["COUNTS", "Machine"]

@@ -18,7 +18,6 @@ from tests.prove.twin import DAY
 class MoneyRules(Life):
     """What finance does."""
 
-    @precondition(lambda self: self.alive)
     @rule(
         key=st.sampled_from([
             *[row[:3] for row in contracts.PRICED],
@@ -43,7 +42,7 @@ class MoneyRules(Life):
         else:
             self.tell(told.AddPrice(at=self.now, price=added))
 
-    @precondition(lambda self: self.alive and self.commit.committed)
+    @precondition(lambda self: self.commit.committed)
     @rule(
         amount=contracts.cents.filter(bool),
         first=st.sampled_from([None, None, 1, 2, 3]),
@@ -80,13 +79,12 @@ class MoneyRules(Life):
         if answer == "ok":
             self.asked.append(key)
 
-    @precondition(lambda self: self.alive and self.asked)
+    @precondition(lambda self: self.asked)
     @rule(pause=pauses)
     def approve_true_up(self, pause: timedelta) -> None:
         """Finance approves the oldest request."""
         self.tell(told.ApproveTrueUp(at=self.now + pause, key=self.asked.pop(0)))
 
-    @precondition(lambda self: self.alive)
     @rule(
         amount=contracts.cents.filter(bool),
         quarter=st.sampled_from([None, None, 1, 2]),
@@ -114,7 +112,6 @@ class MoneyRules(Life):
         found = [one.number for one in self.twin.world.facts.invoices if one.state == state]
         return found[which % len(found)] if found else None
 
-    @precondition(lambda self: self.alive)
     @rule(which=st.integers(0, 9), outside=st.booleans())
     def pay(self, which: int, outside: bool) -> None:
         """An invoice is paid."""
@@ -123,7 +120,6 @@ class MoneyRules(Life):
             through = "bank" if outside else "stripe"
             self.tell(told.Pay(at=self.now, invoice=number, through=through))
 
-    @precondition(lambda self: self.alive)
     @rule(which=st.integers(0, 9))
     def void_or_reissue(self, which: int) -> None:
         """A voided invoice is issued again, or else an unpaid one voided."""

@@ -212,11 +212,12 @@ class Product:
 
     def run_jobs(self, now: datetime) -> None:
         """One midnight, as commits.services.daily.run_daily without Stripe."""
-        from commits.services import closes, daily
+        from commits.services import after_the_end, closes, daily
 
         daily.open_next_quarters(now=now)
         daily.draw_down(now=now)
         closes.run_closes(as_of=now, now=now)
+        after_the_end.settle_ended(now=now)
 
     def settle(self, now: datetime, *, book: bool = True) -> None:
         """Issue drafts as if Stripe had finalized them, and book what is not booked."""
@@ -226,6 +227,12 @@ class Product:
         stripe_words.finalize_drafts(now)
         if book:
             daily.draw_down(now=now)
+
+    def unsettled(self) -> bool:
+        """Whether usage of an ended chain waits for the next daily job."""
+        from commits.services import after_the_end
+
+        return bool(after_the_end.unsettled_origins())
 
     def views(self, commit: str) -> Sequence[Any]:
         """The quarters of a commit as anyone reads them."""

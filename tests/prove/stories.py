@@ -96,9 +96,6 @@ STORIES: dict[str, Story] = {
         spend("2026-01-05", "5", "a", arrives="2026-05-11", model="n"), until("2026-05-12"),
         priced("2026-05-13"), until("2026-05-14"),
     ],
-}  # fmt: skip
-
-OPEN: dict[str, Story] = {
     "an uncommitted customer signs for the end of a posted month": [
         *signed(MONTHLY), spend("2026-01-10", "6.004", "b"), until("2026-02-05"),
         Sign(at=at("2026-02-05"), commit=small("100", 1, key="B", starts_on=date(2026, 2, 1))),
@@ -108,3 +105,5 @@ OPEN: dict[str, Story] = {
         *signed(small("0.20", 2, end="expire")), until("2027-05-07"),
     ],
 }  # fmt: skip
+
+OPEN: dict[str, Story] = {}

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from billing.models import Invoice, InvoiceState
-from billing.services import invoice_sync, invoice_voiding
+from billing.services import invoice_sync, invoice_voiding, invoices
 from billing.services.stripe_gateway import RemoteInvoice
 
 
 def remote(invoice: Invoice, status: str, outside_cents: int = 0) -> RemoteInvoice:
-    """The invoice as Stripe has it, without tax."""
+    """The invoice as Stripe has it, without tax; it knows of our credit notes at once."""
+    credited = invoices.credited_cents(invoice)
     return RemoteInvoice(
         id=f"in_{invoice.pk.hex}",
         status=status,
@@ -19,11 +20,12 @@ def remote(invoice: Invoice, status: str, outside_cents: int = 0) -> RemoteInvoi
         currency="usd",
         subtotal=invoice.total_cents,
         total=invoice.total_cents,
-        amount_paid=invoice.total_cents if status == "paid" else 0,
+        amount_paid=invoice.total_cents - credited if status == "paid" else 0,
         amount_paid_outside=outside_cents,
         number=f"N-{invoice.pk.hex[:12]}",
         hosted_url="https://invoice.example.com/1",
         metadata={},
+        credited_before_payment=credited,
     )
 
 
@@ -41,7 +43,8 @@ def finalize_drafts(now: datetime) -> None:
 def pay(invoice_id: UUID, through: str, now: datetime) -> None:
     """Paid in full, through Stripe or outside."""
     invoice = Invoice.objects.get(pk=invoice_id)
-    outside = 0 if through == "stripe" else invoice.total_cents
+    owed = invoice.total_cents - invoices.credited_cents(invoice)
+    outside = 0 if through == "stripe" else owed
     invoice_sync.apply_remote(
         invoice_id=invoice_id, remote=remote(invoice, "paid", outside), now=now
     )

@@ -37,7 +37,6 @@ class UsageRules(Life):
             model=model, mode=mode, quantities=quantities,
         )  # fmt: skip
 
-    @precondition(lambda self: self.alive)
     @rule(what=uses, size=sizes, quarters=back, place=places, pause=pauses)
     def use(
         self, what: tuple[str, str, tuple[str, ...], int], size: Fraction, quarters: int,
@@ -49,7 +48,6 @@ class UsageRules(Life):
         self.tell(event)
         self.events.append(event)
 
-    @precondition(lambda self: self.alive)
     @rule(what=uses, size=sizes, seconds=st.sampled_from([1, 299, 300, 301]))
     def use_ahead(
         self, what: tuple[str, str, tuple[str, ...], int], size: Fraction, seconds: int
@@ -59,7 +57,7 @@ class UsageRules(Life):
         if self.tell(event) == "ok":
             self.events.append(event)
 
-    @precondition(lambda self: self.alive and self.events)
+    @precondition(lambda self: self.events)
     @rule(which=st.integers(0, 99), more=st.sampled_from([0, 0, 1]))
     def again(self, which: int, more: int) -> None:
         """The same id again: a duplicate, or a conflict where the content differs."""
@@ -68,7 +66,7 @@ class UsageRules(Life):
         changed = ((meter, quantity + more), *event.quantities[1:])
         self.tell(replace(event, at=self.now, quantities=changed))
 
-    @precondition(lambda self: self.alive and self.events)
+    @precondition(lambda self: self.events)
     @rule(which=st.integers(0, 99), pause=pauses)
     def void(self, which: int, pause: timedelta) -> None:
         """An event is taken back; a second time is a conflict."""
@@ -82,7 +80,6 @@ class UsageRules(Life):
             )
         )
 
-    @precondition(lambda self: self.alive)
     @rule(
         parts=st.lists(st.tuples(uses, sizes, back, places), min_size=1, max_size=3),
         void=st.booleans(),
