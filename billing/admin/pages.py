@@ -170,7 +170,7 @@ _TONES = {
     "invoiced": "success", "draft": "warning-tone", "active": "success", "ended": "quiet",
     "finalized": "info", "paid": "success", "void": "quiet", "uncollectible": "danger",
     "requested": "warning-tone", "rejected": "danger", "withdrawn": "quiet", "revoked": "danger",
-    "live": "success",
+    "live": "success", "locked": "warning-tone", "unlocked": "info", "issued": "success",
 }  # fmt: skip
 
 

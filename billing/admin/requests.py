@@ -17,20 +17,14 @@ from billing.admin.access import (
     refusal,
     require_controller,
 )
-from billing.admin.base import RecordAdmin
+from billing.admin.base import ReadOnlyAdmin, RecordAdmin
 from billing.domain.errors import BillingError
 from billing.models import RequestState
 from billing.templatetags import ledger_formats as formats
 
 
-class RequestAdmin(RecordAdmin):
-    """Asked for by a form, decided by two buttons, seen with its maker and its checker."""
-
-    add_note = "Another finance user decides."
-    add_submit = "Ask for it"
-
-    def ask(self, form: Any, actor: str) -> Any:
-        """Store the request that the form holds."""
+class DecisionAdmin(ReadOnlyAdmin):
+    """Asked for elsewhere, decided by two buttons, seen with its maker and its checker."""
 
     def approve(self, pk: UUID, actor: str) -> None:
         """Call the service that approves."""
@@ -52,15 +46,6 @@ class RequestAdmin(RecordAdmin):
             self.act_path("<uuid:pk>/reject/", self.reject_view, "reject"),
             *super().get_urls(),
         ]
-
-    def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
-        try:
-            made = self.ask(form, actor_of(request))
-        except BillingError as error:
-            form.add_error(None, refusal(error))
-            return None
-        messages.success(request, "Asked for. Another finance user decides.")
-        return self.back_to(made)
 
     def approve_view(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         require_controller(request)
@@ -105,3 +90,22 @@ class RequestAdmin(RecordAdmin):
                 else []
             ),
         ]
+
+
+class RequestAdmin(DecisionAdmin, RecordAdmin):
+    """Asked for by a form here, too."""
+
+    add_note = "Another finance user decides."
+    add_submit = "Ask for it"
+
+    def ask(self, form: Any, actor: str) -> Any:
+        """Store the request that the form holds."""
+
+    def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
+        try:
+            made = self.ask(form, actor_of(request))
+        except BillingError as error:
+            form.add_error(None, refusal(error))
+            return None
+        messages.success(request, "Asked for. Another finance user decides.")
+        return self.back_to(made)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from billing.api import credit_notes, views
+from billing.api import credit_notes, periods, views
 
 urlpatterns = [
     path("customers", views.CustomersView.as_view(), name="customers"),
@@ -31,5 +31,9 @@ urlpatterns = [
     path("credit-notes/<uuid:note_id>/reject", credit_notes.CreditNoteRejectView.as_view()),
     path("credit-notes/<uuid:note_id>/refunded", credit_notes.CreditNoteRefundedView.as_view()),
     path("credit-notes/<uuid:note_id>/push", credit_notes.CreditNotePushView.as_view()),
+    path("accounting-periods", periods.PeriodsView.as_view(), name="accounting-periods"),
+    path("accounting-periods/<str:month>/unlock", periods.PeriodUnlockView.as_view()),
+    path("period-unlocks/<uuid:unlock_id>/approve", periods.UnlockApproveView.as_view()),
+    path("period-unlocks/<uuid:unlock_id>/reject", periods.UnlockRejectView.as_view()),
     path("webhooks/stripe", views.StripeWebhookView.as_view(), name="stripe-webhook"),
 ]

@@ -11,7 +11,8 @@ from billing.models.invoices import (
     PushStep,
     StripeCall,
 )
-from billing.models.ledger import AccountingPeriod, JournalEntry, LedgerAccount, Posting
+from billing.models.ledger import JournalEntry, LedgerAccount, Posting
+from billing.models.periods import AccountingPeriod, PeriodUnlock
 from billing.models.records import (
     AuditEvent,
     IdempotentRequest,
@@ -41,6 +42,7 @@ __all__ = [
     "LedgerAccount",
     "LineKind",
     "Occasion",
+    "PeriodUnlock",
     "Posting",
     "PushStep",
     "RequestState",

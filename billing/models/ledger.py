@@ -101,22 +101,3 @@ class Posting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} {self.amount}"
-
-
-class AccountingPeriod(models.Model):
-    """A calendar month that finance has locked: nothing may be dated in it any more."""
-
-    month = models.DateField(unique=True, help_text="first day of the month")
-    locked_at = models.DateTimeField()
-    locked_by = models.CharField(max_length=150)
-
-    class Meta:
-        ordering = ("-month",)
-        constraints = [
-            models.CheckConstraint(
-                name="accounting_period_begins_on_the_first", condition=Q(month__day=1)
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.month:%Y-%m}"

@@ -173,7 +173,11 @@ def trial_balance(
 def first_open_date(*, not_before: date) -> date:
     """The first date from `not_before` on that lies in no locked accounting period."""
     month = not_before.replace(day=1)
-    locked = set(AccountingPeriod.objects.filter(month__gte=month).values_list("month", flat=True))
+    locked = set(
+        AccountingPeriod.objects.filter(month__gte=month, unlocked_at=None).values_list(
+            "month", flat=True
+        )
+    )
     if month not in locked:
         return not_before
     while month in locked:

@@ -52,7 +52,8 @@ _QUERIES: tuple[tuple[str, str], ...] = (
         """SELECT entry.key, to_char(period.month, 'YYYY-MM')
            FROM billing_journalentry entry JOIN billing_accountingperiod period
              ON period.month = date_trunc('month', entry.accounting_date)::date
-           WHERE entry.booked_at > period.locked_at""",
+           WHERE entry.booked_at > period.locked_at
+             AND (period.unlocked_at IS NULL OR entry.booked_at < period.unlocked_at)""",
     ),
     (
         "The lines of invoice {} add up to {} cents, and its total is {}.",

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from billing.admin import pages
 from billing.admin.access import is_controller
-from billing.models import Invoice, InvoiceState, RequestState, StripeEvent
+from billing.models import Invoice, InvoiceState, PeriodUnlock, RequestState, StripeEvent
 from billing.templatetags import ledger_formats as formats
 from commits.models import (
     Close,
@@ -61,6 +61,10 @@ def _page() -> pages.Page:
         _row(
             "Waivers of usage", "metering_waiver_changelist", asked,
             Waiver.objects.filter(**requested).count(), to_decide,
+        ),
+        _row(
+            "Months to be unlocked", "billing_periodunlock_changelist", asked,
+            PeriodUnlock.objects.filter(**requested).count(), to_decide,
         ),
         _row(
             "Usage without a price", "metering_unratedusage_changelist",

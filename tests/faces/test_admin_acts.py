@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
-from billing.models import AccountingPeriod, ApiKey, Customer, CustomerLogin, Invoice
+from billing.models import AccountingPeriod, ApiKey, Customer, CustomerLogin, Invoice, PeriodUnlock
 from billing.services import api_keys
 from commits.models import Close, Commit, Credit, OverrideRequest, Quarter, TrueUp
 from metering.models import Meter, Price
@@ -198,6 +198,27 @@ def test_a_month_is_locked_and_a_login_made(cast: Cast, log_in: LogIn) -> None:
     given = {"username": "new-at-acme", "customer": cast.acme.pk, "password": PASSWORD}
     ada.post("/admin/billing/customerlogin/add/", given)
     assert CustomerLogin.objects.get(user__username="new-at-acme").customer == cast.acme
+
+
+def test_a_locked_month_is_unlocked_by_two(cast: Cast, log_in: LogIn) -> None:
+    ada, ben = log_in("ada"), log_in("ben")
+    early = ada.post("/admin/billing/accountingperiod/add/", {"month": "2026-05-01"})
+    assert "is not over yet" in early.content.decode()
+    ada.post("/admin/billing/accountingperiod/add/", {"month": "2026-03-01"})
+    period = AccountingPeriod.objects.get()
+    page = f"/admin/billing/accountingperiod/{period.pk}/"
+    assert "Ask to unlock it" in ada.get(f"{page}change/").content.decode()
+    empty = ada.post(f"{page}unlock/", {"reason": " "}, follow=True).content.decode()
+    assert "Nothing was changed" in empty
+    ada.post(f"{page}unlock/", {"reason": "a fee came late"})
+    unlock = PeriodUnlock.objects.get()
+    decide = f"/admin/billing/periodunlock/{unlock.pk}/"
+    refused = ada.post(f"{decide}approve/", follow=True).content.decode()
+    assert "another finance user must approve it" in refused
+    ben.post(f"{decide}approve/")
+    period.refresh_from_db()
+    assert period.unlocked_at is not None
+    assert "a fee came late" in ada.get(f"{page}change/").content.decode()
 
 
 def test_an_invoice_is_voided_and_reissued(pushed: Cast, log_in: LogIn) -> None:
