@@ -9,10 +9,10 @@ import hashlib
 import struct
 from collections.abc import Mapping, Sequence, Set
 from datetime import datetime, timedelta
+from itertools import count
 from typing import NamedTuple
 
-import msgspec
-
+from metering.domain.copy_format import FILE_HEADER, FILE_TRAILER, LENGTH, NULL, jsonb, text
 from metering.domain.events import (
     EARLIEST,
     FUTURE,
@@ -33,32 +33,32 @@ COLUMNS = (
     " model, mode, source, event_id, project, extra, target_key"
 )
 _COLUMN_COUNT = 20
-_FILE_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_FILE_TRAILER = b"\xff\xff"
-_HEAD = struct.Struct(">hiqi16siqiqiqi8s").pack
+_HEAD = struct.Struct(">hiqi16siq").pack  # to `seq`
+_TIMES = struct.Struct(">iqiqi8s").pack  # from `occurred_at` to `fingerprint`
 _NUMBERS = struct.Struct(">iqiqiqiqiqiqih").pack
-_LENGTH = struct.Struct(">i").pack
 _INSTANT = struct.Struct(">q").pack
-_NULL = _LENGTH(-1)
 _MICROSECONDS_OF_DAY = 86_400_000_000
 _PERSON = b"usage-event-1"
+_arrivals = count()
 
 TOKENS, GPU, USAGE, VOID = 1, 2, 3, 4
 
 
 class Row(NamedTuple):
-    """An event on its way into the table. `place` is its index in the
-    request. Rows compare by customer and key first.
+    """An event on its way into the table. Rows compare by customer and key, and of one key by
+    arrival: `arrival` counts the requests of a process, `place` is the index in the request.
 
-    `occurred_us` counts microseconds since 2000, as PostgreSQL does.
+    `occurred_us` counts microseconds since 2000, as PostgreSQL does. `packed` are the columns
+    from `occurred_at` on.
     """
 
     customer_id: int
     key: bytes
+    arrival: int
+    place: int
     occurred_us: int
     fingerprint: bytes
-    content: bytes
-    place: int
+    packed: bytes
     event: Event
 
 
@@ -77,6 +77,7 @@ class Packer:
     """Packs the events of one request. `secret` is the key of the event keys."""
 
     def __init__(self, secret: bytes) -> None:
+        self.arrival = next(_arrivals)
         self._keyed = hashlib.blake2b(digest_size=16, key=secret, person=_PERSON)
         self._hashed = hashlib.blake2b(digest_size=8, person=_PERSON)
         self._sources: dict[str, hashlib.blake2b] = {}
@@ -86,13 +87,16 @@ class Packer:
 
     def event_key(self, source: str, event_id: str) -> bytes:
         """128 bits that nobody without the secret can make collide."""
+        return self._key(source, event_id.encode())
+
+    def _key(self, source: str, packed_id: bytes) -> bytes:
         of_source = self._sources.get(source)
         if of_source is None:
             packed = source.encode()
             of_source = self._sources[source] = self._keyed.copy()
-            of_source.update(_LENGTH(len(packed)) + packed)
+            of_source.update(LENGTH(len(packed)) + packed)
         hashed = of_source.copy()
-        hashed.update(event_id.encode())
+        hashed.update(packed_id)
         return hashed.digest()
 
     def rows(
@@ -108,46 +112,65 @@ class Packer:
         """
         rows: list[Row] = []
         refused: list[Refusal] = []
+        received_us = microseconds(now)
         latest = microseconds(now + FUTURE)
+        arrival, hashed_so_far, make = self.arrival, self._hashed, tuple.__new__
         for index, event in enumerate(events):
             if isinstance(event, Refusal):
                 refused.append(event)
                 continue
             customer_id = customers.get(event.subject)
-            occurred_us = microseconds(event.time)
-            content = self._content(event)
+            since = event.time - EARLIEST
+            occurred_us = (
+                since.days * _MICROSECONDS_OF_DAY + since.seconds * 1_000_000 + since.microseconds
+            )
+            packed_id = event.id.encode()
+            content = self._content(event, packed_id)
             if content is None or customer_id is None or not 0 <= occurred_us <= latest:
                 refused.append(_refusal(index, event, customer_id, now))
                 continue
-            if isinstance(event, QuantitiesEvent) and not meters >= event.data.quantities.keys():
+            if type(event) is QuantitiesEvent and not meters >= event.data.quantities.keys():
                 unknown = ", ".join(sorted(event.data.quantities.keys() - meters))
                 refused.append(
                     Refusal(index, event.id, "invalid_event", f"no such meter: {unknown}")
                 )
                 continue
-            hashed = self._hashed.copy()
+            hashed = hashed_so_far.copy()
             hashed.update(_INSTANT(occurred_us) + content)
-            key = self.event_key(event.source, event.id)
-            rows.append(Row(customer_id, key, occurred_us, hashed.digest(), content, index, event))
+            fingerprint = hashed.digest()
+            packed = _TIMES(8, occurred_us, 8, received_us, 8, fingerprint) + content
+            key = self._key(event.source, packed_id)
+            # Not Row(...): that is a call into Python for each event.
+            rows.append(
+                make(
+                    Row,
+                    (customer_id, key, arrival, index, occurred_us, fingerprint, packed, event),
+                )
+            )
         return rows, refused
 
-    def _content(self, event: Event) -> bytes | None:
+    def _content(self, event: Event, packed_id: bytes) -> bytes | None:
         """The columns from `input_tokens` on, or None if the numbers contradict each other."""
-        if isinstance(event, TokensEvent):
+        if type(event) is TokensEvent:
             tokens = event.data
             cached, output = tokens.cached_input_tokens, tokens.output_tokens
             uncached, reasoning = tokens.input_tokens - cached, tokens.reasoning_tokens
             if uncached < 0 or reasoning > output:
                 return None
-            numbers = _NUMBERS(
-                8, uncached, 8, cached, 8, output, 8, reasoning, 8, 0, 8, 0, 2, TOKENS
+            return b"".join(
+                (
+                    _NUMBERS(
+                        8, uncached, 8, cached, 8, output, 8, reasoning, 8, 0, 8, 0, 2, TOKENS
+                    ),
+                    self._origin(tokens.model, tokens.mode, event.source),
+                    LENGTH(len(packed_id)),
+                    packed_id,
+                    self._tail(tokens),
+                )
             )
-            return (
-                numbers
-                + self._origin(tokens.model, tokens.mode, event.source)
-                + _text(event.id)
-                + self._tail(tokens)
-            )
+        return self._rarer_content(event)
+
+    def _rarer_content(self, event: Event) -> bytes | None:
         if isinstance(event, GpuEvent):
             gpu = event.data
             if gpu.busy_gpu_seconds > gpu.gpu_seconds:
@@ -156,29 +179,28 @@ class Packer:
                 8, 0, 8, 0, 8, 0, 8, 0, 8, gpu.gpu_seconds, 8, gpu.busy_gpu_seconds, 2, GPU
             )
             origin = self._origin(gpu.sku, gpu.mode, event.source)
-            return numbers + origin + _text(event.id) + self._tail(gpu)
+            return numbers + origin + text(event.id) + self._tail(gpu)
         if isinstance(event, QuantitiesEvent):
             usage = event.data
             numbers = _NUMBERS(8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 2, USAGE)
             said = _labels(usage.endpoint, usage.region, usage.is_async)
             origin = self._origin(usage.model, usage.mode, event.source)
-            extra = _json({**said, "quantities": usage.quantities})
-            return numbers + origin + _text(event.id) + _text(usage.project) + extra + _NULL
-        return self._void_content(event)
-
-    def _void_content(self, event: VoidEvent) -> bytes:
+            extra = jsonb({**said, "quantities": usage.quantities})
+            return numbers + origin + text(event.id) + text(usage.project) + extra + NULL
+        if not isinstance(event, VoidEvent):
+            raise TypeError("there are four types of events")
         data = event.data
-        said: dict[str, object] = {"target": {"source": data.source, "id": data.id}}
+        reason: dict[str, object] = {"target": {"source": data.source, "id": data.id}}
         if data.reason is not None:
-            said["reason"] = data.reason
+            reason["reason"] = data.reason
         return b"".join(
             (
                 _NUMBERS(8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 8, 0, 2, VOID),
                 self._origin("", "", event.source),
-                _text(event.id),
-                _NULL,
-                _json(said),
-                _LENGTH(16) + self.event_key(data.source, data.id),
+                text(event.id),
+                NULL,
+                jsonb(reason),
+                LENGTH(16) + self.event_key(data.source, data.id),
             )
         )
 
@@ -186,7 +208,7 @@ class Packer:
         asked = (model, mode, source)
         packed = self._origins.get(asked)
         if packed is None:
-            packed = self._origins[asked] = b"".join(map(_text, asked))
+            packed = self._origins[asked] = b"".join(map(text, asked))
         return packed
 
     def _tail(self, data: TokensData | GpuData) -> bytes:
@@ -195,26 +217,20 @@ class Packer:
         packed = self._tails.get(asked)
         if packed is None:
             said = _labels(*asked[1:])
-            extra = _json(said) if said else _NULL
-            packed = self._tails[asked] = _text(data.project) + extra + _NULL
+            extra = jsonb(said) if said else NULL
+            packed = self._tails[asked] = text(data.project) + extra + NULL
         return packed
 
 
-def copy_data(rows: Sequence[Row], sequences: Mapping[int, int], received_at: datetime) -> bytes:
+def copy_data(rows: Sequence[Row], sequences: Mapping[int, int]) -> bytes:
     """A binary COPY of rows. `sequences` gives each customer's sequence before them."""
-    received_us = microseconds(received_at)
     reached = dict(sequences)
-    parts = [_FILE_HEADER]
-    for customer_id, key, occurred_us, fingerprint, content, _, _ in rows:
+    parts = [FILE_HEADER]
+    for customer_id, key, _, _, _, _, packed, _ in rows:
         seq = reached[customer_id] = reached[customer_id] + 1
-        parts.append(
-            _HEAD(
-                _COLUMN_COUNT, 8, customer_id, 16, key, 8, seq, 8, occurred_us, 8, received_us,
-                8, fingerprint,
-            )
-        )  # fmt: skip
-        parts.append(content)
-    parts.append(_FILE_TRAILER)
+        parts.append(_HEAD(_COLUMN_COUNT, 8, customer_id, 16, key, 8, seq))
+        parts.append(packed)
+    parts.append(FILE_TRAILER)
     return b"".join(parts)
 
 
@@ -223,22 +239,9 @@ def signed(fingerprint: bytes) -> int:
     return int.from_bytes(fingerprint, signed=True)
 
 
-def _text(text: str | None) -> bytes:
-    if text is None:
-        return _NULL
-    packed = text.encode()
-    return _LENGTH(len(packed)) + packed
-
-
 def _labels(endpoint: str | None, region: str | None, is_async: bool | None) -> dict[str, object]:
     said = {"endpoint": endpoint, "region": region, "async": is_async}
     return {name: value for name, value in said.items() if value is not None}
-
-
-def _json(said: dict[str, object]) -> bytes:
-    """A jsonb value: a version byte and its text, keys sorted so that content has one form."""
-    packed = b"\x01" + msgspec.json.encode(said, order="sorted")
-    return _LENGTH(len(packed)) + packed
 
 
 def _refusal(index: int, event: Event, customer_id: int | None, now: datetime) -> Refusal:

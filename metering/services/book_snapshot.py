@@ -16,6 +16,7 @@ from metering.models import Meter, Price
 PRICE_BOOK_LOCK = (1835365490, 1)  # "metr": a class of its own among advisory locks.
 # Keeps the price book from changing until the database transaction ends.
 HOLD = "SELECT pg_advisory_xact_lock_shared(%s, %s)"
+VERSION = "SELECT coalesce(max(version), 0) FROM metering_pricebookversion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,15 @@ def lock_price_book() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", PRICE_BOOK_LOCK)
 
 
-def read_price_book() -> BookSnapshot:
-    """The price book of this database transaction, from memory while its version is the same."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT coalesce(max(version), 0) FROM metering_pricebookversion")
-        version = int(_one(cursor.fetchone())[0])
+def read_price_book(*, version: int | None = None) -> BookSnapshot:
+    """The price book of this database transaction, from memory while its version is the same.
+
+    `version` is that of the book that the transaction holds, if the caller has read it already.
+    """
+    if version is None:
+        with connection.cursor() as cursor:
+            cursor.execute(VERSION)
+            version = int(_one(cursor.fetchone())[0])
     if _cached and _cached[0].version == version:
         return _cached[0]
     found = BookSnapshot(version, _load())

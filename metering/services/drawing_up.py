@@ -4,8 +4,10 @@ Quantities are summed up by customer, slot (a quarter of an hour, which lies in 
 mode and meter first, so that a rate is looked up once a group and not once an event.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection
@@ -21,6 +23,10 @@ from metering.domain.rows import Row, instant_of
 from metering.models import UnratedReason
 from metering.services.rating import SLOT, CustomerRates, RatedPeriod, hour_of
 from metering.services.rollups import RatedQuantity
+
+# The books hold 26 digits before the point. One event worth a trillion dollars is a mistake of its
+# sender; a hundred trillion of the largest that are taken fit.
+MOST_DOLLARS = Decimal(10) ** 12
 
 _SLOT_US = int(SLOT.total_seconds()) * 1_000_000
 
@@ -40,17 +46,25 @@ FROM unnest(%s::bigint[], %s::uuid[], %s::bigint[], %s::timestamptz[], %s::text[
         reason)"""
 
 
-def draw_up(
-    *, rows: Sequence[Row], rates: Mapping[int, CustomerRates], now: datetime
-) -> tuple[list[RatedQuantity], int]:
-    """The rated quantities of new events, and how many events wait with at least one quantity.
+@dataclass(slots=True)
+class Drawn:
+    """Events drawn up: what is rated, and which groups wait, with their period and reason."""
 
-    Writes the waiting quantities down; the rated ones are the caller's to add to the rollups.
+    rated: list[RatedQuantity] = field(default_factory=list)
+    waiting: dict[Group, tuple[int | None, str]] = field(default_factory=dict)
+    too_dear: set[Group] = field(default_factory=set)
+
+
+def draw_up(*, sums: Mapping[Group, int], rates: Mapping[int, CustomerRates]) -> Drawn:
+    """What quantities by group come to: rated, or waiting. Writes nothing.
+
+    A group worth MOST_DOLLARS or more is named as well: some event of it may be beyond what the
+    books can hold.
     """
+    drawn = Drawn()
     found: dict[Rated, RatedQuantity] = {}
-    waiting: dict[Group, tuple[int | None, str]] = {}
     periods: dict[tuple[int, int], tuple[RatedPeriod | None, datetime]] = {}
-    for group, quantity in _sums(rows).items():
+    for group, quantity in sums.items():
         customer_id, slot, model, mode, meter = group
         mine = rates[customer_id]
         place = periods.get((customer_id, slot))
@@ -59,24 +73,47 @@ def draw_up(
             place = periods[customer_id, slot] = (mine.period_at(instant), hour_of(instant))
         period, hour = place
         if period is None:
-            waiting[group] = (None, UnratedReason.NO_COMMIT.value)
+            drawn.waiting[group] = (None, UnratedReason.NO_COMMIT.value)
             continue
         rate = mine.rate(period, hour, model, mode, meter)
         if rate is None:
-            waiting[group] = (period.id, UnratedReason.NO_PRICE.value)
+            drawn.waiting[group] = (period.id, UnratedReason.NO_PRICE.value)
             continue
+        if quantity * rate >= MOST_DOLLARS:
+            drawn.too_dear.add(group)
         row: Rated = (customer_id, period.id, hour, model, mode, meter)
         known = found.get(row)
         quantity += known.quantity if known else 0
         found[row] = RatedQuantity(*row, rate, quantity)
-    return list(found.values()), _wait(rows, waiting, now) if waiting else 0
+    drawn.rated = list(found.values())
+    return drawn
 
 
-def _sums(rows: Sequence[Row]) -> dict[Group, int]:
+def too_dear(
+    *, rows: Sequence[Row], groups: Set[Group], rates: Mapping[int, CustomerRates]
+) -> list[Row]:
+    """Of the events of some groups those that are worth MOST_DOLLARS or more by themselves."""
+    found = []
+    for row in rows:
+        slot = row.occurred_us // _SLOT_US
+        mine = rates[row.customer_id]
+        instant = instant_of(slot * _SLOT_US)
+        for model, mode, meter, quantity in _quantities(row.event):
+            if (row.customer_id, slot, model, mode, meter) not in groups:
+                continue
+            period = mine.period_at(instant)
+            rate = mine.rate(period, hour_of(instant), model, mode, meter) if period else None
+            if rate is not None and quantity * rate >= MOST_DOLLARS:
+                found.append(row)
+                break
+    return found
+
+
+def sum_up(rows: Sequence[Row]) -> dict[Group, int]:
     """Quantities by group, zeros left out. Nearly all events report tokens: those in a hurry."""
     tokens: dict[tuple[int, int, str, str], list[int]] = {}
     sums: dict[Group, int] = {}
-    for customer_id, _, occurred_us, _, _, _, event in rows:
+    for customer_id, _, _, _, occurred_us, _, _, event in rows:
         slot = occurred_us // _SLOT_US
         if isinstance(event, TokensEvent):
             data = event.data
@@ -126,22 +163,26 @@ def _quantities(event: Event) -> Iterator[tuple[str, str, str, int]]:
             yield model, mode, meter, quantity
 
 
-def _wait(
-    rows: Sequence[Row], waiting: Mapping[Group, tuple[int | None, str]], now: datetime
-) -> int:
-    """Write down the quantities of the groups that wait: how many events they belong to."""
+def write_waiting(
+    *, rows: Sequence[Row], waiting: Mapping[Group, tuple[int | None, str]], now: datetime
+) -> list[Row]:
+    """Write down the quantities of the groups that wait: the events that they belong to."""
+    if not waiting:
+        return []
     written: list[tuple[object, ...]] = []
-    events = set()
+    events = []
     for row in rows:
         slot = row.occurred_us // _SLOT_US
+        before = len(written)
         for model, mode, meter, quantity in _quantities(row.event):
             why = waiting.get((row.customer_id, slot, model, mode, meter))
             if why is None:
                 continue
-            events.add(row.place)
             at = instant_of(row.occurred_us)
             key = UUID(bytes=row.key)
             written.append((row.customer_id, key, why[0], at, model, mode, meter, quantity, why[1]))
+        if len(written) > before:
+            events.append(row)
     with connection.cursor() as cursor:
         cursor.execute(_WAIT, [now, *(list(column) for column in zip(*written, strict=True))])
-    return len(events)
+    return events

@@ -1,7 +1,7 @@
 """Writes events into their table, each once for ever, and finds them again by their keys.
 
-The usage locks of the customers are held, so nobody else is writing events of theirs: what is found
-missing stays missing until the transaction ends.
+An event that is found is there for ever, as it is: that needs no lock. What is found missing stays
+missing only while the usage lock of its customer is held.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,13 @@ JOIN metering_usageevent AS event USING (customer_id, event_key)"""
 
 _BUILT_IN = ("input_tokens", "cached_input_tokens", "output_tokens", "gpu_seconds")
 
+_UNIQUE_VIOLATION = "23505"
+
 EventRef = tuple[int, bytes]  # a customer's id and an event key
+
+
+class EventKnown(Exception):
+    """An event with the same customer and key is stored already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +64,25 @@ def new_event_key_secret() -> bytes:
         return bytes(cursor.fetchone()[0])
 
 
-def store(
-    *, rows: Sequence[Row], sequences: Mapping[int, int], now: datetime
-) -> tuple[list[Row], list[Row], list[Row]]:
-    """Insert rows with distinct keys, sorted: (new, duplicates, conflicts).
+def insert(*, rows: Sequence[Row], sequences: Mapping[int, int]) -> None:
+    """Insert rows with distinct keys, sorted. `sequences` gives each customer's one before them.
 
-    A duplicate is stored already with the same content, a conflict with other content. The table
-    is written straight away, because nearly every batch is new; only one that is not is looked up.
+    Raises EventKnown if one of the keys is there already; the database transaction is lost then.
     """
     if not rows:
-        return [], [], []
-    # Not atomic(): its RELEASE costs a round trip, and the commit releases the savepoint as well.
-    with connection.cursor() as cursor:
-        cursor.execute("SAVEPOINT metering_store")
+        return
+    data = copy_data(rows, sequences)
     try:
-        _copy(rows, sequences, now)
-        return list(rows), [], []
-    except IntegrityError:
-        with connection.cursor() as cursor:
-            cursor.execute("ROLLBACK TO SAVEPOINT metering_store")
-        known = fingerprints(refs=[(row.customer_id, row.key) for row in rows])
-    new, duplicates, conflicts = split(rows, known)
-    if new:
-        _copy(new, sequences, now)
-    return new, duplicates, conflicts
+        with (
+            connection.cursor() as cursor,
+            connection.wrap_database_errors,
+            cursor.copy(_COPY) as copy,
+        ):
+            copy.write(data)
+    except IntegrityError as error:
+        if getattr(error.__cause__, "sqlstate", None) == _UNIQUE_VIOLATION:
+            raise EventKnown from error
+        raise
 
 
 def split(
@@ -120,16 +121,6 @@ def contents(*, refs: Sequence[EventRef]) -> dict[EventRef, StoredEvent]:
         quantities = {name: value for name, value in quantities.items() if value}
         found[customer, key.bytes] = StoredEvent(kind, at, model, mode, quantities, is_voided)
     return found
-
-
-def _copy(rows: Sequence[Row], sequences: Mapping[int, int], now: datetime) -> None:
-    data = copy_data(rows, sequences, now)
-    with (
-        connection.cursor() as cursor,
-        connection.wrap_database_errors,
-        cursor.copy(_COPY) as copy,
-    ):
-        copy.write(data)
 
 
 def _columns(refs: Sequence[EventRef]) -> list[list[object]]:

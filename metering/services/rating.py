@@ -82,9 +82,14 @@ class CustomerRates:
 _cache: dict[int, tuple[int, int, CustomerRates]] = {}
 
 
-def customer_rates(*, terms_versions: Mapping[int, int]) -> dict[int, CustomerRates]:
-    """The rates of customers by id, given each one's terms version as read under its usage lock."""
-    snapshot = read_price_book()
+def customer_rates(
+    *, terms_versions: Mapping[int, int], book_version: int | None = None
+) -> dict[int, CustomerRates]:
+    """The rates of customers by id, given each one's terms version as read under its usage lock.
+
+    `book_version` is that of the price book that is held, if the caller knows it.
+    """
+    snapshot = read_price_book(version=book_version)
     found: dict[int, CustomerRates] = {}
     missing: list[int] = []
     for customer_id, version in terms_versions.items():

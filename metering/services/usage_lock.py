@@ -4,11 +4,11 @@ Who holds it is alone with that customer's events, periods, rate cards and rollu
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from django.db import connection
 
-from metering.models import UsageState
-from metering.services.book_snapshot import HOLD, PRICE_BOOK_LOCK
+from metering.services.book_snapshot import HOLD, PRICE_BOOK_LOCK, VERSION
 
 _LOCK = (
     "SELECT customer_id, ingest_seq, terms_version FROM metering_usagestate"
@@ -16,14 +16,26 @@ _LOCK = (
 )
 
 
-def lock_usage(*, customer_ids: Sequence[int]) -> dict[int, UsageState]:
+class LockedUsage(NamedTuple):
+    """The state of a customer whose usage is locked: see UsageState."""
+
+    ingest_seq: int
+    terms_version: int
+
+
+def lock_usage(*, customer_ids: Sequence[int]) -> dict[int, LockedUsage]:
     """Lock the usage of customers until the database transaction ends, in customer order.
 
     Holds the price book first, so that no price changes under what is rated or read. Makes the
     rows that are missing. Ingest and the close both take this lock.
     """
+    return lock_usage_and_book(customer_ids=customer_ids)[0]
+
+
+def lock_usage_and_book(*, customer_ids: Sequence[int]) -> tuple[dict[int, LockedUsage], int]:
+    """The same, and the version of the price book that is held."""
     asked = sorted(set(customer_ids))
-    found = _locked(asked)
+    found, version = _locked(asked)
     if len(found) < len(asked):
         with connection.cursor() as cursor:
             cursor.execute(
@@ -32,19 +44,21 @@ def lock_usage(*, customer_ids: Sequence[int]) -> dict[int, UsageState]:
                 " ORDER BY customer_id ON CONFLICT DO NOTHING",
                 [[customer_id for customer_id in asked if customer_id not in found]],
             )
-        found = _locked(asked)
-    return found
+        found, version = _locked(asked)
+    return found, version
 
 
-def _locked(customer_ids: list[int]) -> dict[int, UsageState]:
+def _locked(customer_ids: list[int]) -> tuple[dict[int, LockedUsage], int]:
     with connection.cursor() as cursor:
-        # Two statements in one round trip, in this order.
-        cursor.execute(HOLD + "; " + _LOCK, [*PRICE_BOOK_LOCK, customer_ids])
+        # Three statements in one round trip, in this order.
+        cursor.execute(f"{HOLD}; {_LOCK}; {VERSION}", [*PRICE_BOOK_LOCK, customer_ids])
         cursor.nextset()
-        return {
-            customer_id: UsageState(customer_id=customer_id, ingest_seq=seq, terms_version=version)
+        found = {
+            customer_id: LockedUsage(seq, version)
             for customer_id, seq, version in cursor.fetchall()
         }
+        cursor.nextset()
+        return found, int(cursor.fetchone()[0])
 
 
 def renew_terms(customer_id: int) -> None:

@@ -39,7 +39,7 @@ class Voided:
     """What became of voids: (row, code, detail) for each refused one."""
 
     new: list[Row] = field(default_factory=list)
-    duplicates: int = 0
+    duplicates: list[Row] = field(default_factory=list)
     refused: list[tuple[Row, str, str]] = field(default_factory=list)
     taken_off: list[RatedQuantity] = field(default_factory=list)
 
@@ -58,7 +58,7 @@ def accept_voids(
     """
     refs = [(row.customer_id, row.key) for row in rows]
     candidates, duplicates, conflicts = event_store.split(rows, event_store.fingerprints(refs=refs))
-    outcome = Voided(duplicates=len(duplicates))
+    outcome = Voided(duplicates=duplicates)
     for row in conflicts:
         outcome.refused.append(
             (row, "conflict", "this source and id came before with other content")
@@ -66,7 +66,7 @@ def accept_voids(
     targets = {(row.customer_id, row.key): (row.customer_id, _target(row)) for row in candidates}
     stored = event_store.contents(refs=sorted(set(targets.values())))
     taken: dict[EventRef, StoredEvent] = {}
-    for row in sorted(candidates, key=lambda row: row.place):
+    for row in sorted(candidates, key=lambda row: (row.arrival, row.place)):
         ref = targets[row.customer_id, row.key]
         target = stored.get(ref)
         if target is None:
@@ -78,17 +78,17 @@ def accept_voids(
         else:
             taken[ref] = target
             outcome.new.append(row)
-    outcome.new.sort(key=lambda row: row[:2])
-    event_store.store(rows=outcome.new, sequences=sequences, now=now)
+    outcome.new.sort()
+    event_store.insert(rows=outcome.new, sequences=sequences)
     outcome.taken_off = _taken_off(taken, rates, now)
     return outcome
 
 
 def _target(row: Row) -> bytes:
-    """The target's key ends the row's content."""
+    """The target's key ends the row."""
     if not isinstance(row.event, VoidEvent):
         raise TypeError("only a void has a target")
-    return row.content[-16:]
+    return row.packed[-16:]
 
 
 def _taken_off(

@@ -15,6 +15,7 @@ from tests.metering.sending import event, tokens, void
 
 SECRET = b"s" * 32
 PINNED = [-6582042709019179925, 5442156201139522416, 6864870812389560142, -2831154673906117909]
+SAME = (0, 1, 4, 5, 6)  # all but the order of arrival, and the event
 PINNED_KEY = "cb3c704e5bcbe8be369d4f2fd99d5f41"
 
 
@@ -48,7 +49,7 @@ def test_a_fingerprint_is_the_same_in_every_release() -> None:
 def test_the_order_of_fields_and_the_zone_of_a_time_are_not_content() -> None:
     other = dict(reversed(FULL.items())) | {"data": dict(reversed(FULL["data"].items()))}
     other["time"] = "2026-02-03T15:30:00.000+05:30"
-    assert row(other)[:5] == row(FULL)[:5]
+    assert [row(other)[n] for n in SAME] == [row(FULL)[n] for n in SAME]
 
 
 def test_every_field_is_content() -> None:
