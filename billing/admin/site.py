@@ -66,6 +66,10 @@ _NAVIGATION: list[tuple[str, list[tuple[str, str, str, str]]]] = [
                 "metering.view_unratedusage",
             ),
             ("Waivers", "do_not_disturb_on", "metering_waiver_changelist", "metering.view_waiver"),
+            (
+                "Private prices", "price_change", "metering_privatepricerequest_changelist",
+                "metering.view_privatepricerequest",
+            ),
             ("Prices", "sell", "metering_price_changelist", "metering.view_price"),
             ("Meters", "speed", "metering_meter_changelist", "metering.view_meter"),
         ],

@@ -305,7 +305,7 @@ def _derivation(rate: Rate) -> tuple[pages.Cell, pages.Cell, pages.Cell]:
     listed = rate.listed
     if listed is None:
         return pages.text(""), pages.text(""), pages.text("")
-    words = []
+    words = ["private price"] if listed.is_private else []
     if listed.quoted_under != rate.key:
         words.append(f"from {_joined(listed.quoted_under[1:])}")
     if listed.factor != 1:

@@ -18,7 +18,7 @@ from commits.models import (
     QuarterState,
     TrueUp,
 )
-from metering.models import UnratedUsage, Waiver
+from metering.models import PrivatePriceRequest, UnratedUsage, Waiver
 
 
 def closes_that_wait() -> "QuerySet[Close]":
@@ -61,6 +61,10 @@ def _page() -> pages.Page:
         _row(
             "Waivers of usage", "metering_waiver_changelist", asked,
             Waiver.objects.filter(**requested).count(), to_decide,
+        ),
+        _row(
+            "Private prices", "metering_privatepricerequest_changelist", asked,
+            PrivatePriceRequest.objects.filter(**requested).count(), to_decide,
         ),
         _row(
             "Months to be unlocked", "billing_periodunlock_changelist", asked,

@@ -16,7 +16,7 @@ from commits.models import Quarter
 from commits.services import balances
 from commits.web import chart, figures
 from commits.web.access import customer_page
-from metering.services import rating, totals, usage_reports
+from metering.services import private_prices, rating, totals, usage_reports
 
 
 @customer_page
@@ -74,6 +74,7 @@ def usage(request: HttpRequest, customer: Customer) -> HttpResponse:
             customer_id=customer.pk, start=quarter.starts_at, end=quarter.ends_at
         ),
         "rate_at": figures.rate_instant(quarter, now),
+        "private_prices": private_prices.private_prices_of(customer=customer),
         "quarter": quarter,
         "quarters": begun,
         "groups": groups,

@@ -29,10 +29,12 @@ class PriceForm(PlainForm):
 
 @admin.register(Price)
 class PriceAdmin(RecordAdmin):
-    list_display = ("model", "mode", "meter", "shown_price", "per", "from_instant", "created_by")
-    list_filter = ("mode", "meter", "effective_at")
-    search_fields = ("model",)
-    related = ("meter",)
+    list_display = (
+        "model", "mode", "meter", "shown_price", "per", "from_instant", "seen_by", "created_by",
+    )  # fmt: skip
+    list_filter = ("mode", "meter", "effective_at", "customer")
+    search_fields = ("model", "customer__key")
+    related = ("meter", "customer")
     list_display_links = None
     form_class = PriceForm
     add_title = "New list price"
@@ -51,6 +53,10 @@ class PriceAdmin(RecordAdmin):
     def per(self, price: Price) -> str:
         meter = price.meter
         return formats.per_words(meter.key, meter.unit, meter.units_per_price)
+
+    @admin.display(description="Seen by", ordering="customer__key")
+    def seen_by(self, price: Price) -> str:
+        return f"{price.customer.name} alone" if price.customer else "everybody"
 
     @admin.display(description="In force from (UTC)", ordering="effective_at")
     def from_instant(self, price: Price) -> str:

@@ -21,7 +21,8 @@ from metering.services.usage_reports import Idle, UsageRow
 
 
 class PriceIn(StrictSerializer):
-    """A list price; `model` or `sku` names what it is for."""
+    """A list price; `model` or `sku` names what it is for. With a customer it is a private price:
+    asked for only, until another finance user approves it."""
 
     model = TextField(max_length=200, required=False)
     sku = TextField(max_length=200, required=False)
@@ -29,6 +30,7 @@ class PriceIn(StrictSerializer):
     meter = TextField(max_length=64)
     price = DecimalTextField()
     effective_at = InstantField()
+    customer = TextField(max_length=64, required=False, allow_null=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("model" in attrs) == ("sku" in attrs):
@@ -38,9 +40,11 @@ class PriceIn(StrictSerializer):
 
 
 class PriceOut(serializers.Serializer[Price]):
-    """A list price: per million tokens, per GPU-hour, or per unit."""
+    """A list price: per million tokens, per GPU-hour, or per unit. `customer` alone sees it, or
+    everybody does."""
 
     id = serializers.CharField()
+    customer = serializers.CharField(allow_null=True)
     model = serializers.CharField()
     mode = serializers.CharField()
     meter = serializers.CharField()
@@ -134,6 +138,7 @@ class RateOut(serializers.Serializer[Rate]):
     at = InstantField()
     override = MoneyField(allow_null=True)
     list_price = MoneyField(allow_null=True)
+    private = serializers.BooleanField()
     filled_from = serializers.CharField(allow_null=True)
     factor = MoneyField(allow_null=True)
     protected_price = MoneyField(allow_null=True)
@@ -145,6 +150,7 @@ class RateOut(serializers.Serializer[Rate]):
 def price_body(price: Price) -> dict[str, Any]:
     return {
         "id": str(price.pk),
+        "customer": price.customer.key if price.customer else None,
         "model": price.model,
         "mode": price.mode,
         "meter": price.meter_id,
@@ -197,6 +203,7 @@ def rate_body(rate: Rate) -> dict[str, Any]:
         "at": InstantField().to_representation(rate.at),
         "override": plain(rate.override) if rate.override is not None else None,
         "list_price": plain(listed.price) if listed else None,
+        "private": listed.is_private if listed else False,
         "filled_from": f"{listed.quoted_under.mode} {listed.quoted_under.meter}"
         if listed
         else None,

@@ -2,13 +2,21 @@
 
 from django.urls import path
 
-from metering.api import views, waivers
+from metering.api import private_prices, views, waivers
 
 urlpatterns = [
     path("usage", views.UsageView.as_view(), name="usage"),
     path("customers/<str:key>/usage", views.CustomerUsageView.as_view(), name="customer-usage"),
     path("customers/<str:key>/rate", views.CustomerRateView.as_view(), name="customer-rate"),
     path("prices", views.PricesView.as_view(), name="prices"),
+    path("private-prices", private_prices.PrivatePricesView.as_view(), name="private-prices"),
+    path(
+        "private-prices/<uuid:request_id>/approve",
+        private_prices.PrivatePriceApproveView.as_view(),
+    ),
+    path(
+        "private-prices/<uuid:request_id>/reject", private_prices.PrivatePriceRejectView.as_view()
+    ),
     path("unrated", waivers.UnratedView.as_view(), name="unrated"),
     path("waivers", waivers.WaiversView.as_view(), name="waivers"),
     path("waivers/<uuid:waiver_id>/approve", waivers.WaiverApproveView.as_view()),

@@ -6,7 +6,11 @@ from typing import Any
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    PolymorphicProxySerializer,
+    extend_schema,
+)
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,6 +24,11 @@ from billing.api.problems import problem
 from billing.domain.errors import InvalidInput
 from billing.services import clock
 from metering.api import serializers as body
+from metering.api.private_prices import (
+    PrivatePriceOut,
+    ask_for_private_price,
+    private_price_body,
+)
 from metering.api.throttling import UsageThrottle
 from metering.domain.bodies import MalformedBody, TooLarge
 from metering.models import Meter, Price
@@ -160,11 +169,15 @@ class PricesView(LedgerView):
 
     @extend_schema(
         operation_id="prices_list",
-        parameters=[_query("model")],
+        parameters=[_query("model"), _query("customer")],
         responses=body.PriceOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        rows = Price.objects.all()
+        rows = Price.objects.select_related("customer")
+        if "customer" in request.query_params:
+            rows = rows.filter(
+                customer=readable_customer(request, request.query_params["customer"])
+            )
         if "model" in request.query_params:
             rows = rows.filter(model=request.query_params["model"].replace("\0", ""))
         return self.page(request, rows, body.price_body)
@@ -172,13 +185,22 @@ class PricesView(LedgerView):
     @extend_schema(
         operation_id="prices_create",
         request=body.PriceIn,
-        responses={201: body.PriceOut},
+        responses={
+            201: PolymorphicProxySerializer(
+                "PriceOrRequest", [body.PriceOut, PrivatePriceOut], resource_type_field_name=None
+            )
+        },
         parameters=[_KEY],
     )
     @idempotent
     def post(self, request: Request) -> Response:
         given = body.PriceIn.parse(request.data)
         actor = actor_of(request)
+        if given.get("customer") is not None:
+            asked = ask_for_private_price(
+                readable_customer(request, given["customer"]), given, actor
+            )
+            return Response(private_price_body(asked), status=201)
         price = price_book.add_price(
             model=given["model"],
             mode=given["mode"],

@@ -5,7 +5,7 @@ is rounded once, at its very end, to twelve decimals, halves away from zero; eve
 is exact. Prices change at whole UTC hours only, so one rate serves a whole hour of a period.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,6 +50,13 @@ class Series:
         ordered = sorted(dated, key=lambda one: one.effective_at)
         return cls(tuple(one.effective_at for one in ordered), tuple(one.value for one in ordered))
 
+    def followed_by(self, other: "Series") -> "Series":
+        """These values until the first of `other` comes into force, and from then on its own."""
+        if not other.instants:
+            return self
+        place = bisect_left(self.instants, other.instants[0])
+        return Series(self.instants[:place] + other.instants, self.values[:place] + other.values)
+
     def at(self, instant: datetime) -> Decimal | None:
         """The value in force: the latest whose instant is not after `instant`."""
         place = bisect_right(self.instants, instant)
@@ -62,10 +69,14 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class PriceBook:
-    """All dated list prices, as quoted, and how many units of a meter one quote buys."""
+    """All dated list prices, as quoted, and how many units of a meter one quote buys.
+
+    `private_from` says from when on a price is one customer's own (`with_private`).
+    """
 
     prices: Mapping[PriceKey, Series]
     units: Mapping[str, int]
+    private_from: Mapping[PriceKey, datetime] = field(default_factory=dict)
     appearances: Mapping[str, tuple[datetime, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,6 +86,23 @@ class PriceBook:
         object.__setattr__(
             self, "appearances", {model: tuple(sorted(when)) for model, when in seen.items()}
         )
+
+    def with_private(self, private: Mapping[PriceKey, Series]) -> "PriceBook":
+        """The book as a customer sees it that has private prices.
+
+        From its own instant on a private price is the list price of exactly its key, for good;
+        modes are filled from it, and protection and discount apply to it, as to any list price.
+        """
+        prices = dict(self.prices)
+        for key, own in private.items():
+            listed = prices.get(key)
+            prices[key] = listed.followed_by(own) if listed else own
+        return PriceBook(prices, self.units, {key: own.instants[0] for key, own in private.items()})
+
+    def is_private(self, key: PriceKey, instant: datetime) -> bool:
+        """Whether the price in force under exactly this key is one customer's own."""
+        since = self.private_from.get(key)
+        return since is not None and since <= instant
 
     def quoted(self, key: PriceKey, instant: datetime) -> Decimal | None:
         """The price in force under exactly this key."""
@@ -97,11 +125,15 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class ListPrice:
-    """A list price, and the quoted price and factor that it was filled from."""
+    """A list price, and the quoted price and factor that it was filled from.
+
+    `is_private`: only this customer sees it.
+    """
 
     price: Decimal
     quoted_under: PriceKey
     factor: Decimal = ONE
+    is_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +175,14 @@ def list_price(book: PriceBook, key: PriceKey, instant: datetime) -> ListPrice |
     """
     exact = book.quoted(key, instant)
     if exact is not None:
-        return ListPrice(exact, key)
+        return ListPrice(exact, key, is_private=book.is_private(key, instant))
     factor = MODE_FACTORS.get(key.mode)  # type: ignore[call-overload]
     if factor is not None:
         serverless = key._replace(mode=Mode.SERVERLESS.value)
         price = book.quoted(serverless, instant)
         if price is not None:
-            return ListPrice(price * factor, serverless, factor)
+            is_private = book.is_private(serverless, instant)
+            return ListPrice(price * factor, serverless, factor, is_private)
     if key.meter == CACHED_INPUT_TOKENS:
         return list_price(book, key._replace(meter=INPUT_TOKENS), instant)
     return None

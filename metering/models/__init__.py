@@ -8,6 +8,7 @@ from metering.models.prices import (
     RateDiscount,
     RateOverride,
 )
+from metering.models.private_prices import PrivatePriceRequest
 from metering.models.usage import (
     EventKeySecret,
     EventKind,
@@ -29,6 +30,7 @@ __all__ = [
     "Meter",
     "Price",
     "PriceBookVersion",
+    "PrivatePriceRequest",
     "RateCard",
     "RateDiscount",
     "RateOverride",

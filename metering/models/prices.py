@@ -36,12 +36,20 @@ class Meter(models.Model):
 class Price(models.Model):
     """A list price in force from a whole UTC hour until the next one of the same kind.
 
-    `model` holds the model name or the GPU sku.
+    `model` holds the model name or the GPU sku. With a customer it is a private price: the list
+    price that this customer alone sees, in place of everybody's from its instant on.
     """
 
     model = models.CharField(max_length=200)
     mode = models.CharField(max_length=32, choices=[(mode, mode) for mode in Mode])
     meter = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="prices")
+    customer = models.ForeignKey(
+        "billing.Customer",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="private_prices",
+    )
     price = price_field()
     effective_at = models.DateTimeField()
     source = models.CharField(max_length=100, blank=True, default="")
@@ -54,6 +62,12 @@ class Price(models.Model):
             models.UniqueConstraint(
                 name="one_price_per_model_mode_meter_and_instant",
                 fields=["model", "mode", "meter", "effective_at"],
+                condition=Q(customer=None),
+            ),
+            models.UniqueConstraint(
+                name="one_private_price_per_model_mode_meter_and_instant",
+                fields=["customer", "model", "mode", "meter", "effective_at"],
+                condition=Q(customer__isnull=False),
             ),
             models.CheckConstraint(name="price_is_not_negative", condition=Q(price__gte=0)),
             models.CheckConstraint(

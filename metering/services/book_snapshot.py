@@ -5,7 +5,8 @@ a meter locks it (exclusive). So nothing is ever committed at a rate of an older
 in force at the commit. The lock comes before all others: advisory first, then usage states.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
@@ -21,10 +22,24 @@ VERSION = "SELECT coalesce(max(version), 0) FROM metering_pricebookversion"
 
 @dataclass(frozen=True, slots=True)
 class BookSnapshot:
-    """The whole price book at one version. A version names one book for ever."""
+    """The whole price book at one version. A version names one book for ever.
+
+    `book` has the list prices that everybody sees; `private` those of single customers by id.
+    """
 
     version: int
     book: PriceBook
+    private: Mapping[int, Mapping[PriceKey, Series]]
+    _seen: dict[int, PriceBook] = field(default_factory=dict)
+
+    def book_of(self, customer_id: int) -> PriceBook:
+        """The book as this customer sees it: with its own private prices, and nobody else's."""
+        private = self.private.get(customer_id)
+        if private is None:
+            return self.book
+        if customer_id not in self._seen:
+            self._seen[customer_id] = self.book.with_private(private)
+        return self._seen[customer_id]
 
 
 _cached: list[BookSnapshot] = []
@@ -47,7 +62,7 @@ def read_price_book(*, version: int | None = None) -> BookSnapshot:
             version = int(_one(cursor.fetchone())[0])
     if _cached and _cached[0].version == version:
         return _cached[0]
-    found = BookSnapshot(version, _load())
+    found = _load(version)
     _cached[:] = [found]
     return found
 
@@ -62,17 +77,21 @@ def count_up_version() -> None:
         )
 
 
-def _load() -> PriceBook:
-    dated: dict[PriceKey, list[Dated]] = {}
+def _load(version: int) -> BookSnapshot:
+    dated: dict[int | None, dict[PriceKey, list[Dated]]] = {None: {}}
     rows = Price.objects.order_by().values_list(
-        "model", "mode", "meter_id", "effective_at", "price"
+        "customer_id", "model", "mode", "meter_id", "effective_at", "price"
     )
-    for model, mode, meter, effective_at, price in rows.iterator(chunk_size=5000):
-        dated.setdefault(PriceKey(model, mode, meter), []).append(Dated(effective_at, price))
-    return PriceBook(
-        {key: Series.of(prices) for key, prices in dated.items()},
-        dict(Meter.objects.order_by().values_list("key", "units_per_price")),
-    )
+    for customer, model, mode, meter, effective_at, price in rows.iterator(chunk_size=5000):
+        of_key = dated.setdefault(customer, {}).setdefault(PriceKey(model, mode, meter), [])
+        of_key.append(Dated(effective_at, price))
+    series = {
+        customer: {key: Series.of(prices) for key, prices in of_customer.items()}
+        for customer, of_customer in dated.items()
+    }
+    units = dict(Meter.objects.order_by().values_list("key", "units_per_price"))
+    private = {customer: mine for customer, mine in series.items() if customer is not None}
+    return BookSnapshot(version, PriceBook(series[None], units), private)
 
 
 def _one(row: Any) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
@@ -16,6 +17,7 @@ from django.db import transaction
 
 from billing.domain.errors import Conflict, InvalidInput
 from billing.domain.money import plain
+from billing.models import Customer
 from billing.services import audit
 from metering.models import Meter, Price, UnratedUsage
 from metering.services.book_snapshot import count_up_version, lock_price_book
@@ -54,7 +56,9 @@ def add_price(
     """
     asked = NewPrice(model, mode, meter, price, effective_at)
     add_prices(prices=[asked], actor=actor, actor_name=actor_name, now=now, source=source)
-    return Price.objects.get(model=model, mode=mode, meter_id=meter, effective_at=effective_at)
+    return Price.objects.get(
+        model=model, mode=mode, meter_id=meter, customer=None, effective_at=effective_at
+    )
 
 
 def add_prices(
@@ -64,10 +68,12 @@ def add_prices(
     now: datetime,
     actor: AbstractBaseUser | None = None,
     source: str = "",
+    customer: Customer | None = None,
 ) -> int:
     """Put list prices into the book, all or none: how many were new or replaced another.
 
-    One that stands there already changes nothing. Raises what `add_price` raises.
+    With a customer they are private prices of that customer, and concern nobody else. One that
+    stands there already changes nothing. Raises what `add_price` raises.
     """
     for one in prices:
         check_price(
@@ -79,13 +85,19 @@ def add_prices(
         )
     with transaction.atomic():
         lock_price_book()
-        changed = [one for one in prices if _write(one, actor, actor_name, source, now)]
+        changed = [one for one in prices if _write(one, customer, actor, actor_name, source, now)]
         if not changed:
             return 0
         count_up_version()
         models = sorted({one.model for one in changed})
-        refuse_changed_rates(models=models, start=min(one.effective_at for one in changed))
         waiting = UnratedUsage.objects.filter(resolved_at=None, model__in=models)
+        if customer is not None:
+            waiting = waiting.filter(customer=customer)
+        refuse_changed_rates(
+            models=models,
+            start=min(one.effective_at for one in changed),
+            customer_id=customer.pk if customer else None,
+        )
         customer_ids = sorted(set(waiting.order_by().values_list("customer_id", flat=True)))
         lock_usage(customer_ids=customer_ids)
         rate_waiting_usage(customer_ids=customer_ids, models=models, now=now)
@@ -93,17 +105,25 @@ def add_prices(
 
 
 def _write(
-    one: NewPrice, actor: AbstractBaseUser | None, actor_name: str, source: str, now: datetime
+    one: NewPrice,
+    customer: Customer | None,
+    actor: AbstractBaseUser | None,
+    actor_name: str,
+    source: str,
+    now: datetime,
 ) -> bool:
-    known = Price.objects.filter(
-        model=one.model, mode=one.mode, meter_id=one.meter, effective_at=one.effective_at
-    ).first()
+    named: dict[str, Any] = {
+        "model": one.model,
+        "mode": one.mode,
+        "meter_id": one.meter,
+        "customer": customer,
+        "effective_at": one.effective_at,
+    }
+    known = Price.objects.filter(**named).first()
     if known is not None and known.price == one.price:
         return False
     former = known.price if known is not None else None
-    written = known or Price(
-        model=one.model, mode=one.mode, meter_id=one.meter, effective_at=one.effective_at
-    )
+    written = known or Price(**named)
     written.price, written.source = one.price, source
     written.created_at, written.created_by = now, actor_name
     written.save()
@@ -114,6 +134,7 @@ def _write(
         action="add_price" if former is None else "replace_price",
         object_type="price",
         object_ref=str(written.pk),
+        customer_key=customer.key if customer else "",
         details={
             "model": one.model,
             "mode": one.mode,

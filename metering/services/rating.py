@@ -102,14 +102,15 @@ def customer_rates(
         if len(_cache) + len(missing) > CACHED_CUSTOMERS:
             _cache.clear()
         for customer_id, periods in _load_periods(missing).items():
-            rates = found[customer_id] = CustomerRates(snapshot.book, periods)
+            rates = found[customer_id] = CustomerRates(snapshot.book_of(customer_id), periods)
             _cache[customer_id] = (snapshot.version, terms_versions[customer_id], rates)
     return found
 
 
 def uncached_rates(*, customer_id: int) -> CustomerRates:
     """The rates of a customer as they stand in the database now."""
-    return CustomerRates(read_price_book().book, _load_periods([customer_id])[customer_id])
+    book = read_price_book().book_of(customer_id)
+    return CustomerRates(book, _load_periods([customer_id])[customer_id])
 
 
 def explain_rate(

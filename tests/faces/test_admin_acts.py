@@ -8,7 +8,7 @@ from decimal import Decimal
 from billing.models import AccountingPeriod, ApiKey, Customer, CustomerLogin, Invoice, PeriodUnlock
 from billing.services import api_keys
 from commits.models import Close, Commit, Credit, OverrideRequest, Quarter, TrueUp
-from metering.models import Meter, Price
+from metering.models import Meter, Price, PrivatePriceRequest
 from tests.faces.conftest import LogIn
 from tests.faces.world import NOW, PASSWORD, Cast
 
@@ -177,6 +177,27 @@ def test_a_price_is_added_and_a_half_hour_refused(cast: Cast, log_in: LogIn) -> 
     assert not Price.objects.filter(model="other").exists()
     ada.post("/admin/metering/meter/add/", {"key": "images", "unit": "image"})
     assert Meter.objects.filter(key="images").exists()
+
+
+def test_a_private_price_needs_two_and_is_seen_by_one(cast: Cast, log_in: LogIn) -> None:
+    ada, ben = log_in("ada"), log_in("ben")
+    given = {
+        "customer": cast.acme.pk, "model": "acme-tuned", "mode": "serverless",
+        "meter": "output_tokens", "price": "3.25", "effective_at": "2026-04-01T00:00",
+    }  # fmt: skip
+    assert ada.post("/admin/metering/privatepricerequest/add/", given).status_code == 302
+    asked = PrivatePriceRequest.objects.get()
+    page = f"/admin/metering/privatepricerequest/{asked.pk}/"
+    refused = ada.post(f"{page}approve/", follow=True).content.decode()
+    assert "another finance user must approve it" in refused
+    assert "acme-tuned" not in log_in("acme-user").get("/usage/").content.decode()
+    ben.post(f"{page}approve/")
+    assert "Acme alone" in ada.get("/admin/metering/price/?q=acme-tuned").content.decode()
+    assert "acme-tuned" in log_in("acme-user").get("/usage/").content.decode()
+    assert "acme-tuned" not in log_in("dune-user").get("/usage/").content.decode()
+    rate = "/rate/?model=acme-tuned&mode=batch&meter=output_tokens&at=2026-05-01"
+    assert "yours alone" in log_in("acme-user").get(rate).content.decode()
+    assert log_in("dune-user").get(rate).status_code == 404
 
 
 def test_a_price_that_would_change_rated_usage_is_refused(cast: Cast, log_in: LogIn) -> None:

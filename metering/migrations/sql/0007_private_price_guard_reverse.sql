@@ -1,0 +1,2 @@
+DROP TRIGGER a_private_price_was_agreed_by_two_people ON metering_price;
+DROP FUNCTION metering_private_price_was_agreed();
