@@ -11,7 +11,7 @@ import metering.domain.meters
 class Migration(migrations.Migration):
     dependencies = [
         ("billing", "0008_unlocking"),
-        ("metering", "0005_why_a_waiver_is_rejected"),
+        ("metering", "0006_add_usage"),
     ]
 
     operations = [
