@@ -19,8 +19,10 @@ AHEAD = timedelta(days=1)
 
 
 def open_quarter(*, commit: Commit, index: int, now: datetime) -> Quarter:
-    """Create one quarter and the usage period that metering knows it by."""
+    """Create one quarter and the usage period that metering knows it by; it ends where a signed
+    commit cuts an uncommitted customer's period, also one that was signed long before."""
     starts_at, ends_at = period(commit.starts_on, commit.timezone, index, commit.period_months)
+    ends_at = min(ends_at, commit.cut_at or ends_at)
     if commit.rate_card_id is None:
         raise Conflict("commit_not_active", "the commit has not been activated")
     usage_period = rate_cards.open_period(

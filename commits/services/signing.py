@@ -248,12 +248,21 @@ def _make_room(commit: Commit, starts_at: datetime, now: datetime) -> None:
     others = Quarter.objects.filter(commit__customer=commit.customer, ends_at__gt=starts_at)
     if ends_at is not None:
         others = others.filter(starts_at__lt=ends_at)
+    # One without an end goes on after the periods that are open by now.
+    endless = Commit.objects.filter(
+        customer=commit.customer,
+        state=CommitState.ACTIVE,
+        quarter_count__isnull=True,
+        cut_at__isnull=True,
+        quarters__starts_at__lt=starts_at,
+    )
     fixed = Q(commit__quarter_count__isnull=False) | Q(state=QuarterState.POSTED)
-    if others.filter(fixed).exists() or (commit.quarter_count is None and others.exists()):
+    running = {*others.values_list("origin", flat=True), *endless.values_list("pk", flat=True)}
+    if others.filter(fixed).exists() or (commit.quarter_count is None and running):
         raise Conflict(
             "commit_overlaps", "another commit of this customer is in force in that time"
         )
-    for origin_id in others.values_list("origin", flat=True).distinct():
+    for origin_id in sorted(running):
         _cut_uncommitted(origin_id, starts_at, now)
 
 

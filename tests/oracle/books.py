@@ -54,7 +54,7 @@ def chain_balance(facts: Facts, chain: Chain, usage: Usage) -> Balances:
         total,
         {
             "usage revenue": -sum((one.drawn for one in quarters), ZERO),
-            "overage revenue": -over,
+            "overage revenue": chain.conceded_cents * CENT - over,
             "breakage revenue": -sum((one.breakage for one in quarters), ZERO),
             "contra-revenue": credited - sum((one.credits_expired for one in quarters), ZERO),
             "unbilled receivable": (

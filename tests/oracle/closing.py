@@ -8,6 +8,7 @@ from .facts import Chain, Facts
 from .fold import Quarter, fold_chain
 from .invoices import Invoice, Line
 from .money import CENT, cents_of, whole_cents_below
+from .notes import credit
 from .quarters import Slot
 from .rating import Usage, chain_slots, rate_all
 
@@ -126,18 +127,6 @@ def round_off(facts: Facts, chain: Chain) -> None:
     standing = billing_run.standing_overage(facts, chain, quarters)
     stuck = max(0, chain.billed_cents - cents_of(standing))
     chain.rounded_off = standing - (chain.billed_cents - stuck) * CENT
-
-
-def credit(facts: Facts, chain: Chain, cents: int, *, usage: bool) -> int:
-    """Credit notes over the live invoices of a chain, most recent first; how much it was."""
-    keys = {commit.key for commit in chain.commits}
-    left = cents
-    for invoice in reversed(facts.invoices):
-        if invoice.commit in keys and invoice.live:
-            part = min(left, invoice.creditable(usage=usage))
-            invoice.credited[usage] += part
-            left -= part
-    return cents - left
 
 
 def open_slot(facts: Facts, chain: Chain) -> Slot | None:

@@ -54,9 +54,13 @@ def _void(facts: Facts, event: Void) -> str:
 
 
 def waive(facts: Facts, happening: Waive) -> str:
-    """Give up an unrated event; a rated one cannot be waived."""
+    """Give up what waits of an event; what is rated, or was waived before, cannot be waived."""
     key = event_key(happening)
-    waiting = {(one.event, one.meter) for one in rate_all(facts).unrated if one.event == key}
+    waiting = {
+        (one.event, one.meter)
+        for one in rate_all(facts).unrated
+        if one.event == key and one.reason != "waived"
+    }
     if not waiting:
         return "refused"
     facts.waived |= waiting

@@ -60,6 +60,7 @@ class Chain:
     instalments_billed: set[SlotKey] = field(default_factory=set)
     refunded: dict[SlotKey, int] = field(default_factory=dict)  # cents
     usage_refunded_cents: int = 0  # cents of credit notes for overbilled usage
+    conceded_cents: int = 0  # cents of credit notes for usage that finance made
     rounded_off: Fraction = Fraction(0)  # residue moved to rounding when the chain ended
 
 

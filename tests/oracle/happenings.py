@@ -148,6 +148,15 @@ class Reissue(Happening):
     invoice: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class TakeBack(Happening):
+    """A credit note that two finance users make: of usage lines, or of money billed in advance."""
+
+    invoice: int
+    cents: int
+    usage: bool
+
+
 def token_meters(
     input_tokens: int, cached: int = 0, output: int = 0
 ) -> tuple[tuple[str, int], ...]:

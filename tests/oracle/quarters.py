@@ -115,7 +115,7 @@ def slots_of(
                 break
             if commit.last_index is not None and index > commit.last_index:
                 break
-            if cut is None and index > certain and start > horizon:
+            if not (cut and succeeded) and index > certain and start > horizon:
                 break
             reaches = cut is not None and end >= cut
             followed = reaches and succeeded

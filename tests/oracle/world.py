@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
 from functools import singledispatchmethod
 
-from . import events, signing, trueups
+from . import events, notes, signing, trueups
 from .balances import Balance, balance_at
 from .billing_run import standing_overage, to_give_back
 from .books import Balances, trial_balance
@@ -26,6 +26,7 @@ from .happenings import (
     Reissue,
     RequestTrueUp,
     Sign,
+    TakeBack,
     Use,
     Void,
     VoidInvoice,
@@ -177,6 +178,10 @@ class World:
     @_apply.register(Credit)
     def _(self, happening: Credit, before: datetime) -> str:
         return trueups.credit(self.facts, happening)
+
+    @_apply.register
+    def _(self, happening: TakeBack, before: datetime) -> str:
+        return notes.take_back(self.facts, happening)
 
     @_apply.register(Finalize)
     @_apply.register(Pay)

@@ -19,6 +19,7 @@ from tests.oracle.quarters import Slot
 from tests.oracle.rating import chain_slots
 from tests.oracle.terms import Commit
 from tests.prove.database import given_up
+from tests.prove.order import check_order
 from tests.prove.twin import DAY, Twin
 
 COUNTS: Counter[str] = Counter()
@@ -42,6 +43,7 @@ class Life(RuleBasedStateMachine):
         self.book: set[tuple[object, ...]] = set()
         self.best = Fraction(0)
         self.names = 0
+        self.twice = False
         self.signings = 0
 
     # --- What there is -----------------------------------------------------------------------
@@ -89,3 +91,5 @@ class Life(RuleBasedStateMachine):
             if self.twin.now is not None:
                 self.twin.finish()
             COUNTS["contracts"] += 1
+        if self.twice and self.twin.failed is None:
+            COUNTS["told again in another order"] += check_order(self.twin)

@@ -32,9 +32,13 @@ class Machine(UsageRules, MoneyRules):
         ahead=st.sampled_from([20 * DAY, DAY, timedelta(0), -DAY, -40 * DAY]),
         every_day=st.sampled_from([False, False, False, True]),
         lazy=st.booleans(),
+        twice=st.sampled_from([False, False, True]),
     )
-    def sign(self, commit: Commit, ahead: timedelta, every_day: bool, lazy: bool) -> None:
+    def sign(
+        self, commit: Commit, ahead: timedelta, every_day: bool, lazy: bool, twice: bool
+    ) -> None:
         """Prices, then a commit signed before its start or after."""
+        self.twice = twice
         self.twin = Twin(every_day=every_day, lazy=lazy)
         at = boundary(commit, 1) - ahead
         for price in contracts.opening_book():

@@ -51,12 +51,13 @@ class MoneyRules(Life):
         hours=st.sampled_from([None, 2, 24 * 20]),
         bill_now=st.booleans(),
         pause=pauses,
+        wait=st.sampled_from([None, timedelta(0), 2 * DAY]),
     )
     def ask_true_up(
         self, amount: Fraction, first: int | None, through: int | None, better: Fraction | None,
-        hours: int | None, bill_now: bool, pause: timedelta,
+        hours: int | None, bill_now: bool, pause: timedelta, wait: timedelta | None,
     ) -> None:  # fmt: skip
-        """Somebody asks for more."""
+        """Somebody asks for more; finance approves soon, or perhaps some day."""
         key, at = self.name("t"), self.now + pause
         discount = effective = None
         if better is not None and self.best + better < 1:
@@ -76,8 +77,10 @@ class MoneyRules(Life):
                 bill_now=bill_now,
             )
         )
-        if answer == "ok":
+        if answer == "ok" and wait is None:
             self.asked.append(key)
+        elif answer == "ok" and wait is not None:
+            self.tell(told.ApproveTrueUp(at=self.now + wait, key=key))
 
     @precondition(lambda self: self.asked)
     @rule(pause=pauses)
@@ -130,3 +133,13 @@ class MoneyRules(Life):
         number = self._some_invoice(which, "finalized")
         if number is not None:
             self.tell(told.VoidInvoice(at=self.now, invoice=number))
+
+    @rule(which=st.integers(0, 9), part=st.sampled_from([1, 3, 10, 10, 11]), usage=st.booleans())
+    def take_back(self, which: int, part: int, usage: bool) -> None:
+        """A credit note over some tenths of what an invoice billed."""
+        invoices = self.twin.world.facts.invoices
+        if not invoices:
+            return
+        invoice = invoices[which % len(invoices)]
+        cents = max(1, invoice.creditable(usage=usage) * part // 10)
+        self.tell(told.TakeBack(at=self.now, invoice=invoice.number, cents=cents, usage=usage))

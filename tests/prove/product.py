@@ -182,6 +182,47 @@ class Product:
         return asked(grant)
 
     @apply.register
+    def _(self, happening: told.Waive) -> str:
+        from metering.services import waivers
+
+        def waive() -> None:
+            waiver = waivers.request_waiver(
+                customer=self.customers[happening.customer],
+                reason="a reason",
+                events=[(happening.source, happening.id)],
+                actor_name=ASKS,
+                now=happening.at,
+            )
+            waivers.approve_waiver(waiver_id=waiver.pk, actor_name=DECIDES, now=happening.at)
+
+        return asked(waive)
+
+    @apply.register
+    def _(self, happening: told.TakeBack) -> str:
+        from billing.models import CreditNoteKind
+        from billing.services import credit_note_requests
+        from commits.services import credit_notes
+
+        kinds = {True: CreditNoteKind.OVERBILLED_USAGE, False: CreditNoteKind.UNUSED_INSTALMENT}
+        request = credit_note_requests.NoteRequest(
+            cents=happening.cents, reason="a reason", kind=kinds[happening.usage]
+        )
+
+        def take_back() -> None:
+            note = credit_note_requests.request_note(
+                invoice_id=self.invoices[happening.invoice],
+                request=request,
+                actor=None,
+                actor_name=ASKS,
+                now=happening.at,
+            )
+            credit_notes.approve_credit_note(
+                note_id=note.pk, actor=None, actor_name=DECIDES, now=happening.at
+            )
+
+        return asked(take_back)
+
+    @apply.register
     def _(self, happening: told.Pay) -> str:
         from tests.prove import stripe_words
 

@@ -66,6 +66,14 @@ STORIES: dict[str, Story] = {
         ),
         until("2026-03-01"),
     ],
+    "a commit is signed for the middle of a period that is not open yet": [
+        *signed(MONTHLY),
+        Sign(
+            at=at("2026-01-02"), commit=small("100", 1, key="B", starts_on=date(2026, 3, 10)),
+        ),
+        until("2026-03-02"), spend("2026-03-02", "5", "b"), until("2026-03-20"),
+        spend("2026-03-15", "7", "c", arrives="2026-03-20"), until("2026-07-20"),
+    ],
     "an invoiced month without a promise is voided": [
         *signed(MONTHLY), spend("2026-01-10", "6.004", "b"), until("2026-02-05"),
         Void(at=at("2026-02-06"), customer="acme", id="v", target_id="b"), until("2026-03-06"),

@@ -13,6 +13,7 @@ from tests.oracle.happenings import (
     Credit,
     Happening,
     Sign,
+    TakeBack,
     Use,
     Void,
 )
@@ -22,7 +23,7 @@ from tests.prove import figures, laws
 from tests.prove.product import Product
 
 DAY = timedelta(days=1)
-APPROVALS = (ApproveTrueUp, Credit, Sign)  # they book usage themselves, before and after
+APPROVALS = (ApproveTrueUp, Credit, Sign, TakeBack)  # they book usage themselves, before and after
 
 
 class DifferenceError(AssertionError):
@@ -31,6 +32,7 @@ class DifferenceError(AssertionError):
     def __init__(self, twin: Twin, found: list[str]) -> None:
         self.story, self.found = list(twin.story), found
         self.every_day, self.lazy = twin.every_day, twin.lazy
+        twin.failed = self
         super().__init__("\n".join(found))
 
 
@@ -57,6 +59,7 @@ class Twin:
     story: list[Happening] = field(default_factory=list)
     now: datetime | None = None
     steps: int = 0
+    failed: DifferenceError | None = None
 
     def __post_init__(self) -> None:
         self.world = World(daily_jobs=True, lazy=self.lazy)
@@ -75,6 +78,8 @@ class Twin:
             got = self.product.apply(happening)
             booked = not self.lazy or isinstance(happening, Advance)
             self.product.settle(happening.at, book=booked)
+        except DifferenceError:
+            raise
         except Exception as error:
             raise DifferenceError(self, [f"{type(error).__name__}: {error}"]) from error
         self.now = happening.at
@@ -98,6 +103,9 @@ class Twin:
             if self.every_day or self._may_matter(due):
                 self.product.run_jobs(due)
                 self.product.settle(due)
+                found = laws.broken_after_closes(due)
+                if found:
+                    raise DifferenceError(self, [f"after the jobs of {due}", *found])
 
     def _may_matter(self, due: datetime) -> bool:
         """Whether a day's jobs may do something: the first after a step, and around bounds."""

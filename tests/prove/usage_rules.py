@@ -48,6 +48,16 @@ class UsageRules(Life):
         self.tell(event)
         self.events.append(event)
 
+    @rule(parts=st.lists(st.tuples(uses, sizes, places), min_size=2, max_size=5))
+    def burst(
+        self, parts: list[tuple[tuple[str, str, tuple[str, ...], int], Fraction, int]]
+    ) -> None:
+        """Several events of the running quarter, each in a request of its own."""
+        for what, size, place in parts:
+            event = self.use_of(what, size, self.moment(0, place))
+            self.tell(event)
+            self.events.append(event)
+
     @rule(what=uses, size=sizes, seconds=st.sampled_from([1, 299, 300, 301]))
     def use_ahead(
         self, what: tuple[str, str, tuple[str, ...], int], size: Fraction, seconds: int
@@ -79,6 +89,21 @@ class UsageRules(Life):
                 target_id=event.id,
             )
         )
+
+    @precondition(lambda self: self.unpriced())
+    @rule(which=st.integers(0, 99))
+    def waive(self, which: int) -> None:
+        """Finance gives up what waits of an event; refused where nothing waits any more."""
+        waiting = self.unpriced()
+        self.tell(
+            told.Waive(
+                at=self.now, customer=contracts.CUSTOMER, id=waiting[which % len(waiting)].id
+            )
+        )
+
+    def unpriced(self) -> list[told.Use]:
+        """Events that had no price when they came."""
+        return [one for one in self.events if one.model == contracts.UNPRICED[0]]
 
     @rule(
         parts=st.lists(st.tuples(uses, sizes, back, places), min_size=1, max_size=3),
