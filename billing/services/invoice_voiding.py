@@ -114,13 +114,15 @@ def reissue_invoice(
             return following
         name = f"{voided.occasion}/{voided.occasion_ref}/{revision}"
         invoice = invoices.draft_invoice(
-            id=uuid5(voided.commit_id, name),
-            customer=voided.customer,
-            commit_id=voided.commit_id,
-            occasion=Occasion(voided.occasion),
-            occasion_ref=voided.occasion_ref,
-            revision=revision,
-            lines=invoices.line_drafts_of(voided),
+            invoices.InvoiceDraft(
+                id=uuid5(voided.commit_id, name),
+                customer_id=voided.customer_id,
+                commit_id=voided.commit_id,
+                occasion=Occasion(voided.occasion),
+                occasion_ref=voided.occasion_ref,
+                revision=revision,
+                lines=tuple(invoices.line_drafts_of(voided)),
+            ),
             now=now,
         )
         _audit("invoice.reissued", invoice, f"of {voided.pk}", actor, actor_name, now)

@@ -8,7 +8,7 @@ us in `invoice_sync`, voiding and reissuing in `invoice_voiding`.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -20,7 +20,7 @@ from billing.domain.errors import IdempotencyConflict, InvalidInput, NotFound
 from billing.domain.invoice_entries import InvoiceFacts, LineAmount
 from billing.domain.journal import Scope
 from billing.models import Customer, Invoice, InvoiceLine, LineKind, Occasion
-from billing.services import ledger
+from billing.services import ledger, row_sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +44,111 @@ class LineDraft:
     grant_ref: str = ""
 
 
-def draft_invoice(
-    *,
-    id: UUID,
-    customer: Customer,
-    commit_id: UUID,
-    occasion: Occasion,
-    occasion_ref: str,
-    revision: int,
-    lines: Sequence[LineDraft],
-    now: datetime,
-) -> Invoice:
-    """The draft for an occasion, made once: the same lines again answer with what is there.
+_LINE_FIELDS = tuple(field.name for field in fields(LineDraft))
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceDraft:
+    """One invoice to be: what it is for, and its lines."""
+
+    id: UUID
+    customer_id: int
+    commit_id: UUID
+    occasion: Occasion
+    occasion_ref: str
+    revision: int
+    lines: tuple[LineDraft, ...]
+
+    @property
+    def key(self) -> tuple[UUID, str, str, int]:
+        """What there is one invoice for."""
+        return (self.commit_id, self.occasion.value, self.occasion_ref, self.revision)
+
+
+def draft_invoice(draft: InvoiceDraft, *, now: datetime) -> Invoice:
+    """One draft: see `draft_invoices`."""
+    return draft_invoices([draft], now=now)[0]
+
+
+def draft_invoices(drafts: Sequence[InvoiceDraft], *, now: datetime) -> list[Invoice]:
+    """The drafts for some occasions, each made once: the same lines again answer with what is
+    there. In the order asked.
 
     Other lines for the same (commit, occasion, revision), or a second live invoice for the
-    occasion, raise IdempotencyConflict. The total is the sum of the lines, and not zero.
+    occasion, raise IdempotencyConflict. A total is the sum of the lines, and not zero.
     """
-    problems = _problems(lines)
-    if problems:
-        raise InvalidInput("invalid_invoice_lines", "; ".join(problems))
+    for draft in drafts:
+        problems = _problems(draft.lines)
+        if problems:
+            raise InvalidInput("invalid_invoice_lines", "; ".join(problems))
+    if not drafts:
+        return []
+    found = _drafted(drafts)
+    new = [draft for draft in drafts if draft.key not in found]
     try:
         # A savepoint: losing the race to another worker must not end the caller's transaction.
         with transaction.atomic():
-            invoice = Invoice.objects.create(
-                id=id,
-                customer=customer,
-                commit_id=commit_id,
-                occasion=occasion,
-                occasion_ref=occasion_ref,
-                revision=revision,
-                total_cents=sum(line.amount_cents for line in lines),
-                created_at=now,
-            )
-            InvoiceLine.objects.bulk_create(
-                InvoiceLine(invoice=invoice, position=position, **asdict(line))
-                for position, line in enumerate(lines, start=1)
-            )
+            made = _insert(new, now)
     except IntegrityError as error:
-        found = Invoice.objects.filter(
-            commit_id=commit_id, occasion=occasion, occasion_ref=occasion_ref, revision=revision
-        ).first()
-        if found is None or _digest(line_drafts_of(found)) != _digest(lines):
+        made = []
+        found = _drafted(drafts)
+        if any(draft.key not in found for draft in drafts):
             raise IdempotencyConflict(
-                "invoice_exists", f"There is another invoice for {occasion} {occasion_ref}."
+                "invoice_exists", "There is another invoice for that occasion."
             ) from error
-        return found
-    return invoice
+    found |= {draft.key: invoice for draft, invoice in zip(new, made, strict=False)}
+    return [found[draft.key] for draft in drafts]
+
+
+def _drafted(drafts: Sequence[InvoiceDraft]) -> dict[tuple[UUID, str, str, int], Invoice]:
+    """The invoices that are there for these drafts. Raises IdempotencyConflict for other lines."""
+    asked = {draft.key: draft for draft in drafts}
+    commits = {draft.commit_id for draft in drafts}
+    occasions = {draft.occasion for draft in drafts}
+    refs = {draft.occasion_ref for draft in drafts}
+    found = {}
+    for invoice in Invoice.objects.filter(
+        commit_id__in=commits, occasion__in=occasions, occasion_ref__in=refs
+    ):
+        key = (invoice.commit_id, invoice.occasion, invoice.occasion_ref, invoice.revision)
+        if key not in asked:
+            continue
+        if _digest(line_drafts_of(invoice)) != _digest(asked[key].lines):
+            raise IdempotencyConflict(
+                "invoice_exists",
+                f"There is another invoice for {invoice.occasion} {invoice.occasion_ref}.",
+            )
+        found[key] = invoice
+    return found
+
+
+def _insert(drafts: Sequence[InvoiceDraft], now: datetime) -> list[Invoice]:
+    made = [
+        Invoice(
+            id=draft.id,
+            customer_id=draft.customer_id,
+            commit_id=draft.commit_id,
+            occasion=draft.occasion,
+            occasion_ref=draft.occasion_ref,
+            revision=draft.revision,
+            total_cents=sum(line.amount_cents for line in draft.lines),
+            created_at=now,
+        )
+        for draft in drafts
+    ]
+    row_sets.insert_rows(made)
+    row_sets.insert_rows(
+        [
+            InvoiceLine(
+                invoice_id=draft.id,
+                position=position,
+                **{name: getattr(line, name) for name in _LINE_FIELDS},
+            )
+            for draft in drafts
+            for position, line in enumerate(draft.lines, start=1)
+        ]
+    )
+    return made
 
 
 def _problems(lines: Sequence[LineDraft]) -> list[str]:

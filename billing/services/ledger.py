@@ -170,19 +170,29 @@ def trial_balance(
     ]
 
 
+class OpenDates:
+    """The dates that may be booked on, as of now: read once for a run that dates thousands.
+
+    A month that is locked meanwhile is refused by the database when the entries are booked.
+    """
+
+    def __init__(self) -> None:
+        locked = AccountingPeriod.objects.filter(unlocked_at=None)
+        self._locked = frozenset(locked.values_list("month", flat=True))
+
+    def first(self, not_before: date) -> date:
+        """The first date from `not_before` on that lies in no locked accounting period."""
+        month = not_before.replace(day=1)
+        if month not in self._locked:
+            return not_before
+        while month in self._locked:
+            month = (month.replace(day=28) + timedelta(days=4)).replace(day=1)
+        return month
+
+
 def first_open_date(*, not_before: date) -> date:
     """The first date from `not_before` on that lies in no locked accounting period."""
-    month = not_before.replace(day=1)
-    locked = set(
-        AccountingPeriod.objects.filter(month__gte=month, unlocked_at=None).values_list(
-            "month", flat=True
-        )
-    )
-    if month not in locked:
-        return not_before
-    while month in locked:
-        month = (month.replace(day=28) + timedelta(days=4)).replace(day=1)
-    return month
+    return OpenDates().first(not_before)
 
 
 def entries_of(

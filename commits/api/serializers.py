@@ -269,19 +269,18 @@ def quarter_body(view: QuarterView) -> dict[str, Any]:
     }
 
 
-def close_row_body(row: CloseRow, state: str) -> dict[str, Any]:
+def close_row_body(row: CloseRow) -> dict[str, Any]:
     """What a run of the closes did for one quarter."""
-    plan = row.close.plan if row.close else {}
     return {
-        "commit": str(row.commit.pk),
-        "customer": row.commit.customer.key,
-        "quarter": row.quarter.index,
-        "state": state,
-        "digest": row.close.digest if row.close else None,
-        "overage": plan.get("overage"),
-        "rolled_out": plan.get("rolled_out"),
-        "total_cents": plan.get("total_cents"),
-        "invoice": str(row.quarter.invoice_id) if row.quarter.invoice_id else None,
+        "commit": str(row.commit_id),
+        "customer": row.customer_key,
+        "quarter": row.quarter_index,
+        "state": row.state,
+        "digest": row.digest,
+        "overage": row.plan["overage"],
+        "rolled_out": row.plan["rolled_out"],
+        "total_cents": row.plan["total_cents"],
+        "invoice": str(row.invoice_id) if row.invoice_id else None,
         "needs_human": list(row.needs_human),
     }
 

@@ -133,7 +133,7 @@ class ApproveCloseView(CommitsApi):
         closes.post_approved(origin_id=close.quarter.origin_id, now=now)
         push_soon()
         row = closes.row_of(commit_id=commit_id, index=index)
-        return Response(body.close_row_body(row, balances.shown_state(row.quarter)))
+        return Response(body.close_row_body(row))
 
 
 class ClosesView(CommitsApi):
@@ -151,9 +151,7 @@ class ClosesView(CommitsApi):
         push_soon()
         return Response(
             {
-                "results": [
-                    body.close_row_body(row, balances.shown_state(row.quarter)) for row in rows
-                ],
+                "results": [body.close_row_body(row) for row in rows],
                 "next": None,
             }
         )

@@ -21,7 +21,7 @@ from billing.services.retrying import retried
 from commits.domain.chain import QuarterFigures, run_chain
 from commits.domain.close import EarlierQuarter, PlannedLine, plan_adjustment
 from commits.models import Quarter, QuarterState
-from commits.services.billed import count_cents, remember_late, save_billed
+from commits.services.billed import count_cents, remember_late
 from commits.services.bookings import Booking, booked_view, write_booking
 from commits.services.chains import ChainState, load_chains, quarter_inputs, unbilled_overage
 from commits.services.close_inputs import late_groups
@@ -127,7 +127,7 @@ def settle_chain(*, origin_id: UUID, now: datetime) -> bool:
         never = never_billed(state, state.commits)
         refunded, entries = refund_kept(state, last, figures[-1], never, now)
         booking.entries += entries
-        settled, left, entries = _settle_overage(state, last, figures, now)
+        settled, left, entries = _settle_overage(state, last, figures, booking)
         if not (differs or refunded or settled):
             return False
         booking.entries += entries
@@ -145,13 +145,13 @@ def settle_chain(*, origin_id: UUID, now: datetime) -> bool:
         booking.touch(last)
         # With the refunds of just now, as the books will have them.
         figures = run_chain(quarter_inputs(state, usage))
-        booking.grants += project_grants(state, figures, now)
+        booking.project(project_grants(state, figures, now))
         write_booking(booking)
     return True
 
 
 def _settle_overage(
-    state: ChainState, last: Quarter, figures: Sequence[QuarterFigures], now: datetime
+    state: ChainState, last: Quarter, figures: Sequence[QuarterFigures], booking: Booking
 ) -> tuple[int, Decimal, list[Entry]]:
     """Bill the overage that came late, or give back what was billed of overage that fell.
 
@@ -171,15 +171,16 @@ def _settle_overage(
             earlier=earlier, overage=overage, minimum_cents=stripe_minimum_cents()
         )
         if lines:
-            _draft_adjustment(state, last, lines, now)
+            _draft_adjustment(state, last, lines, booking.now)
             count_cents(state, lines)
             settled = difference
     elif difference < 0:
-        settled, entries = credit_overbilled(state, last, -difference, now)
+        settled, entries = credit_overbilled(state, last, -difference, booking.now)
         stuck = -difference - settled
     if lines or difference < 0:
         remember_late(state, earlier)
-    save_billed(state.quarters)
+    for quarter in state.quarters:
+        booking.touch(quarter)
     return settled, unbilled_overage(state.quarters) + from_cents(stuck), entries
 
 
@@ -208,13 +209,15 @@ def _draft_adjustment(
     ).count()
     ref = str(earlier + 1)
     invoice = invoices.draft_invoice(
-        id=invoice_id(commit.pk, Occasion.ADJUSTMENT, ref),
-        customer=commit.customer,
-        commit_id=commit.pk,
-        occasion=Occasion.ADJUSTMENT,
-        occasion_ref=ref,
-        revision=1,
-        lines=line_drafts(state, lines),
+        invoices.InvoiceDraft(
+            id=invoice_id(commit.pk, Occasion.ADJUSTMENT, ref),
+            customer_id=commit.customer_id,
+            commit_id=commit.pk,
+            occasion=Occasion.ADJUSTMENT,
+            occasion_ref=ref,
+            revision=1,
+            lines=tuple(line_drafts(state, lines)),
+        ),
         now=now,
     )
     audit.record(

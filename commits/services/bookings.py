@@ -1,36 +1,57 @@
 """A run of booking: what it collects for many chains, and writes set-based in one go."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from billing.domain.journal import Entry
-from billing.services import ledger
+from billing.models import AuditEvent
+from billing.services import invoices, ledger, row_sets
+from billing.services.invoices import InvoiceDraft
 from commits.domain.chain import QuarterFigures, UsageSlice
-from commits.models import BookedDay, Commit, Grant, Quarter, QuarterState
+from commits.models import BookedDay, Close, Commit, Grant, Quarter, QuarterState
 from commits.services.chains import ChainState, booked_slices
 from commits.services.grants import save_grants
 
 
 @dataclass(slots=True)
 class Booking:
-    """What one run will write: collected for many chains, then written set-based."""
+    """What one run will write: collected for many chains, then written set-based.
+
+    Rows are kept by their identity, because new ones have no key yet and none is written twice.
+    """
 
     now: datetime
     entries: list[Entry] = field(default_factory=list)
     days: list[BookedDay] = field(default_factory=list)
-    grants: list[Grant] = field(default_factory=list)
+    grants: dict[int, Grant] = field(default_factory=dict)
     quarters: dict[int, Quarter] = field(default_factory=dict)
     origins: dict[UUID, Commit] = field(default_factory=dict)
+    closes: dict[int, Close] = field(default_factory=dict)
+    invoices: list[InvoiceDraft] = field(default_factory=list)
+    traces: list[AuditEvent] = field(default_factory=list)
+    dates: ledger.OpenDates = field(default_factory=ledger.OpenDates)
 
     def touch(self, quarter: Quarter) -> None:
-        """Remember that this quarter's booked figures have changed."""
+        """Remember that what a quarter says has changed."""
         self.quarters[quarter.pk] = quarter
+
+    def project(self, grants: Iterable[Grant]) -> None:
+        """Remember grants whose figures have changed."""
+        self.grants |= {id(grant): grant for grant in grants}
+
+    def settle(self, close: Close) -> None:
+        """Remember a close that is new or has changed."""
+        self.closes[id(close)] = close
+
+    def open_date(self, instant: datetime) -> date:
+        """The first date that may be booked on, not before the UTC date of an instant."""
+        return self.dates.first(instant.astimezone(UTC).date())
 
 
 def write_booking(booking: Booking) -> None:
-    """Write entries and what has been booked; inside the caller's transaction."""
+    """Write what a run has collected; inside the caller's transaction."""
     ledger.post_entries(entries=booking.entries, now=booking.now)
     BookedDay.objects.bulk_create(
         booking.days,
@@ -38,14 +59,20 @@ def write_booking(booking: Booking) -> None:
         unique_fields=["quarter", "day"],
         update_fields=["amount"],
     )
-    save_grants(booking.grants)
-    Quarter.objects.bulk_update(booking.quarters.values(), QUARTER_FIELDS, batch_size=500)
-    Commit.objects.bulk_update(
-        booking.origins.values(), ["book_runs", "booked_seq"], batch_size=500
-    )
+    invoices.draft_invoices(booking.invoices, now=booking.now)
+    save_grants(list(booking.grants.values()))
+    row_sets.update_rows(booking.quarters.values(), QUARTER_FIELDS)
+    row_sets.update_rows(booking.origins.values(), ["book_runs", "booked_seq"])
+    closes = booking.closes.values()
+    row_sets.update_rows([close for close in closes if close.pk], CLOSE_FIELDS)
+    row_sets.insert_rows([close for close in closes if not close.pk])
+    row_sets.insert_rows(booking.traces)
 
 
 QUARTER_FIELDS = [
+    "state",
+    "posted_at",
+    "invoice",
     "booked_drawn",
     "booked_overage",
     "booked_rolled_in",
@@ -54,8 +81,24 @@ QUARTER_FIELDS = [
     "booked_breakage_credit",
     "booked_usage",
     "overage_given_back",
+    "closed_overage",
+    "overage_billed_cents",
+    "late_billed_cents",
+    "billed_groups",
     "refunded_cents",
     "refund_residue",
+]
+CLOSE_FIELDS = [
+    "state",
+    "inputs",
+    "plan",
+    "digest",
+    "needs_human",
+    "planned_at",
+    "planned_by",
+    "approved_at",
+    "approved_by",
+    "posted_at",
 ]
 
 

@@ -12,7 +12,7 @@ is approved, the quarters up to it stand still: what came later is booked after 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -20,7 +20,6 @@ from django.db import transaction
 
 from billing.domain.journal import Entry, Scope, postings_of, usage_code, usage_moves
 from billing.domain.money import ZERO
-from billing.services import ledger
 from billing.services.retrying import retried
 from commits.domain.chain import QuarterFigures, UsageSlice, run_chain
 from commits.models import BookedDay, Quarter, QuarterState
@@ -54,17 +53,24 @@ def sync_books(*, origin_ids: Iterable[UUID], now: datetime) -> int:
 
     One database transaction, which takes the chains' locks. Idempotent.
     """
+    booking = Booking(now)
     with transaction.atomic():
         states = load_chains(origin_ids=origin_ids, lock=True)
-        booking = book_chains(states.values(), now)
+        book_chains(states.values(), booking)
         write_booking(booking)
     return len(booking.entries)
 
 
-def book_chains(states: Iterable[ChainState], now: datetime) -> Booking:
+def book_and_write(states: Iterable[ChainState], now: datetime) -> None:
+    """Book chains loaded under lock, inside the caller's transaction."""
+    booking = Booking(now)
+    book_chains(states, booking)
+    write_booking(booking)
+
+
+def book_chains(states: Iterable[ChainState], booking: Booking) -> None:
     """Work out the difference for chains loaded under lock; `write_booking` writes it."""
     states = list(states)
-    booking = Booking(now)
     pending = _pending_days(states)
     for state in states:
         state.origin.book_runs += 1
@@ -73,13 +79,25 @@ def book_chains(states: Iterable[ChainState], now: datetime) -> Booking:
         figures = _book_unposted(state, booking, usage, pending)
         changed = len(booking.entries) > before
         # Also without an entry: a credit may be drawn in the place of paid money.
-        booking.grants += project_grants(state, figures, booking.now)
+        booking.project(project_grants(state, figures, booking.now))
         if changed or state.origin.booked_seq != state.ingest_seq:
             state.origin.booked_seq = state.ingest_seq
             booking.origins[state.origin.pk] = state.origin
         else:
             state.origin.book_runs -= 1
-    return booking
+
+
+def moved(states: Iterable[ChainState]) -> list[ChainState]:
+    """The chains whose usage, or whose customer's sequence, is not what has been booked."""
+    return [
+        state
+        for state in states
+        if state.origin.booked_seq != state.ingest_seq
+        or any(
+            _total(state.live[quarter.position]) != quarter.booked_drawn + quarter.booked_overage
+            for quarter in state.quarters
+        )
+    ]
 
 
 def _has_moved(state: ChainState, quarter: Quarter) -> bool:
@@ -175,13 +193,13 @@ def _book_days(
         overage_left += moved - drawn
         covered += drawn
         booking.entries.append(
-            _usage_entry(state, quarter, drawn, moved - drawn, day=day, now=booking.now)
+            _usage_entry(state, quarter, drawn, moved - drawn, day=day, booking=booking)
         )
         booking.days.append(BookedDay(quarter=quarter, day=day, amount=item.live))
     shift = money - covered
     if shift:
         booking.entries.append(
-            _usage_entry(state, quarter, shift, -shift, day=None, now=booking.now)
+            _usage_entry(state, quarter, shift, -shift, day=None, booking=booking)
         )
     if days or shift:
         booking.touch(quarter)
@@ -194,16 +212,15 @@ def _usage_entry(
     overage: Decimal,
     *,
     day: date | None,
-    now: datetime,
+    booking: Booking,
 ) -> Entry:
     commit = state.commit_of(quarter)
     scope = Scope(commit.customer_id, commit.pk)
-    on = day or now.astimezone(UTC).date()
     return Entry(
         key=entry_key(state, quarter, day.isoformat() if day else "cover"),
         code=usage_code(drawn, overage),
         scope=scope,
-        accounting_date=ledger.first_open_date(not_before=on),
+        accounting_date=booking.dates.first(day) if day else booking.open_date(booking.now),
         postings=postings_of(scope, *usage_moves(quarter.index, drawn, overage)),
         quarter_index=quarter.index,
         usage_date=day,

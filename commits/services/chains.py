@@ -62,13 +62,16 @@ class ChainState:
         return self.commits[quarter.commit_id]
 
 
-def load_chains(*, origin_ids: Iterable[UUID], lock: bool = False) -> dict[UUID, ChainState]:
+def load_chains(
+    *, origin_ids: Iterable[UUID], lock: bool = False, skip_locked: bool = False
+) -> dict[UUID, ChainState]:
     """The chains of these origins. With `lock` (inside a database transaction) the origins and
-    the usage of their customers stay as they are until it ends."""
+    the usage of their customers stay as they are until it ends; with `skip_locked` those that
+    somebody else has locked are left out instead of waited for."""
     ids = sorted(set(origin_ids))
-    queryset = Commit.objects.filter(pk__in=ids).order_by("pk")
+    queryset = Commit.objects.filter(pk__in=ids).select_related("customer").order_by("pk")
     if lock:
-        queryset = queryset.select_for_update(of=("self",), no_key=True)
+        queryset = queryset.select_for_update(of=("self",), no_key=True, skip_locked=skip_locked)
     origins = {commit.pk: commit for commit in queryset}
     sequences: dict[int, int] = {}
     if lock:

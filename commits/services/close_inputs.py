@@ -4,9 +4,7 @@ Usage comes live, or frozen from an approved plan; everything else is always as 
 comparing digests tells whether anything but usage has changed since the approval.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -32,6 +30,9 @@ from commits.services.chains import (
 from commits.services.invoicing import stripe_minimum_cents
 from metering.services import totals
 
+# The usage groups of periods, sorted and without zeros.
+Groups = Mapping[int, Sequence[totals.GroupTotal]]
+
 
 def close_inputs(
     state: ChainState,
@@ -39,17 +40,19 @@ def close_inputs(
     *,
     frozen: CloseInputs | None = None,
     preview: bool = False,
+    groups: Groups | None = None,
 ) -> CloseInputs:
     """The inputs of the close of one quarter. With `frozen`, its usage instead of the live one.
+    `groups` has usage groups that were read before, for many quarters.
 
     A `preview` may be of any unposted quarter: those before it are taken to close as they stand.
     """
     usage: Mapping[int, tuple[UsageSlice, ...]] = state.live
     if frozen is not None:
         usage = {item.index: item.usage for item in frozen.quarters}
-        groups, late = frozen.groups, {item.position: item.late_groups for item in frozen.earlier}
+        closing, late = frozen.groups, {item.position: item.late_groups for item in frozen.earlier}
     else:
-        groups = usage_groups(quarter)
+        closing = _groups_of(quarter, groups)
         late = late_groups(state.quarters[: quarter.position - 1])
     return CloseInputs(
         quarters=quarter_inputs(
@@ -58,7 +61,7 @@ def close_inputs(
             close_position=quarter.position,
             extra=_pending_credit(state, usage) if preview else None,
         ),
-        groups=groups,
+        groups=closing,
         earlier=_earlier(state, quarter, late, usage),
         to_invoice=_to_invoice(state, quarter),
         minimum_cents=stripe_minimum_cents(),
@@ -66,16 +69,22 @@ def close_inputs(
     )
 
 
+def read_groups(states: Iterable[ChainState]) -> Groups:
+    """The usage groups of the open quarters of some chains, in one query."""
+    quarters = [quarter for state in states if (quarter := state.open_quarter)]
+    return totals.period_totals(period_ids=[quarter.usage_period_id for quarter in quarters])
+
+
 def usage_groups(quarter: Quarter) -> tuple[UsageGroup, ...]:
     """The rated usage of a quarter by model, mode, meter and rate, sorted."""
-    found = totals.period_totals(period_ids=[quarter.usage_period_id])
-    return tuple(
-        sorted(
-            UsageGroup(g.model, g.mode, g.meter, g.rate, int(g.quantity))
-            for g in found.get(quarter.usage_period_id, [])
-            if g.quantity
-        )
-    )
+    return _groups_of(quarter, None)
+
+
+def _groups_of(quarter: Quarter, known: Groups | None) -> tuple[UsageGroup, ...]:
+    period = quarter.usage_period_id
+    if known is None or period not in known:
+        known = totals.period_totals(period_ids=[period])
+    return tuple(UsageGroup(g.model, g.mode, g.meter, g.rate, g.quantity) for g in known[period])
 
 
 def groups_as_json(groups: tuple[UsageGroup, ...]) -> list[list[str]]:
@@ -212,5 +221,18 @@ def plan_as_json(plan: ClosePlan) -> dict[str, Any]:
             }
             for item in figures.grants
         ],
-        "lines": [json.loads(json.dumps(asdict(line), default=str)) for line in plan.lines],
+        "lines": [
+            {
+                "kind": line.kind.value,
+                "position": line.position,
+                "cents": line.cents,
+                "ref": line.ref,
+                "model": line.model,
+                "mode": line.mode,
+                "meter": line.meter,
+                "rate": None if line.rate is None else str(line.rate),
+                "quantity": line.quantity,
+            }
+            for line in plan.lines
+        ],
     }

@@ -1,42 +1,55 @@
 """The close: plan, approve, post, invoice. Each state is a resting place.
 
-Every step is one database transaction under the chain's locks and does nothing when it has been
-done; the job may be killed anywhere, run twice, or run by ten workers at once. No step talks to
-Stripe: the post leaves a draft invoice that billing pushes.
+Every step is one database transaction under the chains' locks and does nothing when it has been
+done; the job may be killed anywhere, run twice, or run by ten workers at once, who then share the
+work. Chains are closed in sets: a handful of statements, however many chains are in a set. No step
+talks to Stripe: the post leaves a draft invoice that billing pushes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Min
 
 from billing.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
-from billing.domain.money import from_cents
 from billing.services import audit
 from billing.services.retrying import retried
-from commits.domain.close import ClosePlan, canonical, digest, inputs_from_json, plan_close
+from commits.domain.close import ClosePlan, plan_close
+from commits.domain.close_inputs import digest
 from commits.models import Close, CloseState, Commit, CommitState, Quarter, QuarterState
-from commits.services.bookings import write_booking
-from commits.services.books import book_chains
-from commits.services.chains import ChainState, load_chains
-from commits.services.close_inputs import close_inputs, plan_as_json
-from commits.services.posting import post_chain
+from commits.services.balances import shown_state
+from commits.services.bookings import Booking, write_booking
+from commits.services.books import book_and_write, moved
+from commits.services.chains import load_chains
+from commits.services.close_inputs import close_inputs
+from commits.services.planning import RULE, Planner, reasons_for_human
+from commits.services.posting import Posting
 from metering.services import totals
 
-RULE = "rule"
-CHUNK = 100
+# The chains of a set are locked together: many, so that a run is quick, and few enough that their
+# customers' events hardly wait and that memory does not grow with the number of commits.
+SET = 500
 
 
 @dataclass(frozen=True, slots=True)
 class CloseRow:
-    """What a run of the closes did for one quarter."""
+    """What the books say of the close of one quarter.
 
-    quarter: Quarter
-    commit: Commit
-    close: Close | None
+    `plan` has the plan's figures (`overage`, `rolled_out`, `total_cents`), empty without a close;
+    `needs_human` says why no rule may approve it.
+    """
+
+    commit_id: UUID
+    customer_key: str
+    quarter_index: int
+    state: str
+    digest: str | None
+    plan: dict[str, Any]
+    invoice_id: UUID | None
     needs_human: tuple[str, ...] = ()
 
 
@@ -73,107 +86,87 @@ def run_closes(
     Quarters of a chain post strictly in order; a chain stops at the first that needs a human.
     Raises InvalidInput `as_of_in_future` if `as_of` is later than `now`, NotFound.
     """
+    sets = closed_sets(as_of=as_of, now=now, actor=actor, commit_id=commit_id)
+    return [row for rows in sets for row in rows]
+
+
+def closed_sets(
+    *, as_of: datetime, now: datetime, actor: str = RULE, commit_id: UUID | None = None
+) -> Iterator[list[CloseRow]]:
+    """`run_closes`, set by set: nothing is kept of the sets before."""
     if as_of > now:
         raise InvalidInput("as_of_in_future", "as_of may not be later than now")
     if commit_id is not None and not Commit.objects.filter(pk=commit_id).exists():
         raise NotFound("unknown_commit", f"no commit {commit_id}")
-    rows: list[CloseRow] = []
-    waiting: set[UUID] = set()
-    while origins := [
-        pk for pk in due_origins(as_of=as_of, commit_id=commit_id) if pk not in waiting
-    ]:
-        for start in range(0, len(origins), CHUNK):
-            done = _close_chunk(origins[start : start + CHUNK], as_of=as_of, now=now, actor=actor)
-            rows += done
-            posted = {r.quarter.origin_id for r in done if r.quarter.state == QuarterState.POSTED}
-            waiting |= set(origins[start : start + CHUNK]) - posted
-    return rows
+    stopped: set[UUID] = set()
+    # Another run may be at it too: first what nobody has in hand, then whatever is left by then.
+    for skip_locked in (True, False):
+        passed = set(stopped)
+        while origins := [
+            pk for pk in due_origins(as_of=as_of, commit_id=commit_id) if pk not in passed
+        ]:
+            for start in range(0, len(origins), SET):
+                asked = origins[start : start + SET]
+                rows, held, held_back = _close_set(
+                    asked, as_of=as_of, now=now, actor=actor, skip_locked=skip_locked
+                )
+                stopped |= held_back
+                passed |= held_back | (set(asked) - held)
+                yield rows
 
 
 @retried
-def _close_chunk(
-    origin_ids: list[UUID], *, as_of: datetime, now: datetime, actor: str
-) -> list[CloseRow]:
-    """Plan, approve by rule and post the earliest quarter of each chain, set-based."""
+def _close_set(
+    origin_ids: Sequence[UUID], *, as_of: datetime, now: datetime, actor: str, skip_locked: bool
+) -> tuple[list[CloseRow], set[UUID], set[UUID]]:
+    """Plan, approve by rule and post the earliest quarter of each chain, in one transaction.
+
+    Returns the rows, the chains that were looked at, and those of them that a human has to see.
+    """
     rows = []
+    held_back: set[UUID] = set()
     with transaction.atomic(durable=True):
-        states = load_chains(origin_ids=origin_ids, lock=True)
-        write_booking(book_chains(states.values(), now))
-        unrated = _unrated(states.values())
-        ready: list[tuple[ChainState, Close]] = []
+        states = load_chains(origin_ids=origin_ids, lock=True, skip_locked=skip_locked)
+        book_and_write(moved(states.values()), now)
+        booking = Booking(now)
+        planner, posting = Planner(states.values(), booking), Posting(booking)
         for state in states.values():
             quarter = state.open_quarter
             if quarter is None or due_at(state.commit_of(quarter), quarter) > as_of:
                 continue
-            close = _planned(state, quarter, unrated, now=now, actor=actor)
-            if close.state == CloseState.PLANNED and not close.needs_human:
-                _approve(quarter, close, actor=RULE, now=now)
+            planned = planner.plan(state, quarter, actor=actor)
+            close = planned.close
             if close.state == CloseState.APPROVED:
-                ready.append((state, close))
-            rows.append(
-                CloseRow(quarter, state.commit_of(quarter), close, tuple(close.needs_human))
-            )
-        _post(ready, now)
-    return rows
+                may_post = planner.still_holds(state, quarter, planned)
+            else:
+                may_post = not close.needs_human
+                if may_post:
+                    planner.approve(quarter, close, actor=RULE)
+            if may_post:
+                posting.post(state, close, planned.inputs, planned.plan)
+            else:
+                held_back.add(state.origin.pk)
+            # What was posted here has a draft at most.
+            shown = quarter.state
+            if shown == QuarterState.POSTED and not quarter.invoice_id:
+                shown = "invoiced"
+            rows.append(_row(state.commit_of(quarter), quarter, close, shown))
+        posting.write()
+    return rows, set(states), held_back
 
 
-def _unrated(states: Iterable[ChainState]) -> dict[int, int]:
-    periods = [state.open_quarter.usage_period_id for state in states if state.open_quarter]
-    return totals.open_unrated_counts(period_ids=periods)
-
-
-def _planned(
-    state: ChainState,
-    quarter: Quarter,
-    unrated: dict[int, int],
-    *,
-    now: datetime,
-    actor: str,
-) -> Close:
-    """The live close of a quarter, planned anew unless it is approved."""
-    close = quarter.closes.exclude(state=CloseState.WITHDRAWN).first()
-    if close is not None and close.state != CloseState.PLANNED:
-        return close
-    inputs = close_inputs(state, quarter)
-    plan = plan_close(inputs)
-    revision = quarter.closes.count() + 1 if close is None else close.revision
-    made_anew = digest(inputs)
-    # The nightly run must not wash out who planned it, so that the planner could approve.
-    same = close is not None and close.digest == made_anew and actor == RULE
-    close = close or Close(quarter=quarter, revision=revision)
-    close.inputs = {"canonical": canonical(inputs)}
-    close.plan = plan_as_json(plan)
-    close.digest = made_anew
-    close.needs_human = reasons_for_human(
-        state.commit_of(quarter), plan, unrated.get(quarter.usage_period_id, 0)
+def _row(commit: Commit, quarter: Quarter, close: Close | None, shown: str) -> CloseRow:
+    plan = close.plan if close else {}
+    return CloseRow(
+        commit_id=commit.pk,
+        customer_key=commit.customer.key,
+        quarter_index=quarter.index,
+        state=shown,
+        digest=close.digest if close else None,
+        plan={key: plan.get(key) for key in ("overage", "rolled_out", "total_cents")},
+        invoice_id=quarter.invoice_id,
+        needs_human=tuple(close.needs_human) if close else (),
     )
-    if not same:
-        close.planned_at, close.planned_by = now, actor
-    close.save()
-    quarter.state = QuarterState.PLANNED
-    quarter.save(update_fields=["state"])
-    return close
-
-
-def reasons_for_human(commit: Commit, plan: ClosePlan, unrated_events: int) -> list[str]:
-    """Why no rule may let this close pass; empty if one may."""
-    reasons = []
-    if unrated_events:
-        reasons.append(f"unrated_usage: {unrated_events} events have no price")
-    limit = commit.auto_approve_max_overage
-    if limit is None:
-        reasons.append("no_limit: the commit states no limit for closes without a human")
-    elif from_cents(plan.overage_cents) > limit or plan.figures.overage > limit:
-        reasons.append(f"over_limit: overage is above the commit's limit of {limit}")
-    return reasons
-
-
-def _approve(quarter: Quarter, close: Close, *, actor: str, now: datetime) -> None:
-    close.state = CloseState.APPROVED
-    close.approved_at, close.approved_by = now, actor
-    close.save()
-    quarter.state = QuarterState.APPROVED
-    quarter.save(update_fields=["state"])
 
 
 @retried
@@ -190,7 +183,7 @@ def approve_close(
     quarter = _quarter(commit_id, index)
     with transaction.atomic(durable=True):
         state = load_chains(origin_ids=[quarter.origin_id], lock=True)[quarter.origin_id]
-        write_booking(book_chains([state], now))
+        book_and_write([state], now)
         quarter = state.quarters[quarter.position - 1]
         commit = state.commit_of(quarter)
         live = quarter.closes.exclude(state=CloseState.WITHDRAWN).first()
@@ -200,15 +193,18 @@ def approve_close(
             raise Conflict("not_next", "an earlier quarter has not been posted yet")
         if due_at(commit, quarter) > now:
             raise Conflict("not_due", "the quarter's grace has not passed yet")
-        planner = live.planned_by if live is not None else RULE
-        close = _planned(state, quarter, _unrated([state]), now=now, actor=planner)
+        booking = Booking(now)
+        planner = Planner([state], booking)
+        planner_name = live.planned_by if live is not None else RULE
+        close = planner.plan(state, quarter, actor=planner_name).close
         if any(reason.startswith("unrated_usage") for reason in close.needs_human):
             raise Conflict("unrated_usage", "usage without a price blocks this close")
         if expected_digest is not None and close.digest != expected_digest:
             raise Conflict("plan_changed", "the plan is not the one that was looked at any more")
         if close.planned_by == actor:
             raise NotPermitted("maker_is_checker", "whoever planned a close may not approve it")
-        _approve(quarter, close, actor=actor, now=now)
+        planner.approve(quarter, close, actor=actor)
+        write_booking(booking)
         audit.record(
             at=now,
             actor_name=actor,
@@ -218,39 +214,27 @@ def approve_close(
             customer_key=commit.customer.key,
             details={"digest": close.digest},
         )
-    return close
+    return quarter.closes.get(revision=close.revision)
 
 
 @retried
 def post_approved(*, origin_id: UUID, now: datetime) -> Close | None:
-    """Post the approved close of a chain, if there is one. Idempotent."""
+    """Post the approved close of a chain, if there is one. Idempotent.
+
+    Returns it; where something else than usage has changed since, withdrawn and not posted.
+    """
     with transaction.atomic(durable=True):
         state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
         quarter = state.open_quarter
         if quarter is None or quarter.state != QuarterState.APPROVED:
             return None
-        close = quarter.closes.get(state=CloseState.APPROVED)
-        _post([(state, close)], now)
-    return close
-
-
-def _post(ready: list[tuple[ChainState, Close]], now: datetime) -> None:
-    """Post approved closes; one whose other inputs have changed since is withdrawn instead."""
-    posted = []
-    for state, close in ready:
-        quarter = state.open_quarter
-        if quarter is None:
-            continue
-        approved = inputs_from_json(close.inputs["canonical"])
-        if digest(close_inputs(state, quarter, frozen=approved)) != close.digest:
-            close.state = CloseState.WITHDRAWN
-            close.save(update_fields=["state"])
-            quarter.state = QuarterState.OPEN
-            quarter.save(update_fields=["state"])
-            continue
-        posted.append(post_chain(state, close, approved, now))
-    if posted:
-        write_booking(book_chains(posted, now))
+        booking = Booking(now)
+        planner, posting = Planner([state], booking), Posting(booking)
+        planned = planner.plan(state, quarter, actor=RULE)
+        if planner.still_holds(state, quarter, planned):
+            posting.post(state, planned.close, planned.inputs, planned.plan)
+        posting.write()
+    return planned.close
 
 
 def preview_close(*, commit_id: UUID, index: int) -> tuple[Quarter, ClosePlan, str, list[str]]:
@@ -289,4 +273,4 @@ def row_of(*, commit_id: UUID, index: int) -> CloseRow:
     """What the books say of the close of one quarter. Raises NotFound."""
     quarter = _quarter(commit_id, index)
     close = quarter.closes.exclude(state=CloseState.WITHDRAWN).first()
-    return CloseRow(quarter, quarter.commit, close, tuple(close.needs_human if close else ()))
+    return _row(quarter.commit, quarter, close, shown_state(quarter))

@@ -17,8 +17,7 @@ from billing.models import CreditNote, CreditNoteKind, CreditNoteState
 from billing.services import credit_notes, ledger
 from billing.services.retrying import retried
 from commits.models import Commit, Quarter, QuarterState
-from commits.services.bookings import write_booking
-from commits.services.books import book_chains
+from commits.services.books import book_and_write
 from commits.services.chains import ChainState, live_figures, load_chains
 
 
@@ -37,7 +36,7 @@ def approve_credit_note(
         state = None
         if commit is not None:
             state = load_chains(origin_ids=[commit.origin_id], lock=True)[commit.origin_id]
-            write_booking(book_chains([state], now))
+            book_and_write([state], now)
             note = credit_notes.get_note(note_id=note_id)
         source = None
         waits = note.state == CreditNoteState.REQUESTED and note.requested_by != actor_name
@@ -49,7 +48,7 @@ def approve_credit_note(
         ledger.post_entries(entries=entries, now=now)
         if source is not None and commit is not None:
             after = load_chains(origin_ids=[commit.origin_id], lock=True)[commit.origin_id]
-            write_booking(book_chains([after], now))
+            book_and_write([after], now)
     return note
 
 

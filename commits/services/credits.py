@@ -14,8 +14,7 @@ from billing.services import ledger, two_people
 from billing.services.retrying import retried
 from commits.domain.chain import GrantKind
 from commits.models import Commit, CommitState, Credit, Grant, Quarter, QuarterState
-from commits.services.bookings import write_booking
-from commits.services.books import book_chains
+from commits.services.books import book_and_write
 from commits.services.chains import ChainState, load_chains
 
 
@@ -80,12 +79,12 @@ def approve_credit(*, credit_id: UUID, actor: str, now: datetime) -> Credit:
         if not two_people.may_approve(credit, actor_name=actor):
             return credit
         quarter = _quarter_of(state, credit, now)
-        write_booking(book_chains([state], now))
+        book_and_write([state], now)
         _issue(state, credit, quarter, now)
         credit.quarter_index = quarter.index
         two_people.approve(credit, actor_name=actor, now=now)
         after = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
-        write_booking(book_chains([after], now))
+        book_and_write([after], now)
     return credit
 
 

@@ -24,7 +24,7 @@ from commits.models import Commit, CommitState, Quarter, QuarterState
 from commits.services.after_the_end import settle_ended
 from commits.services.books import sync_books
 from commits.services.chains import load_chains
-from commits.services.closes import run_closes
+from commits.services.closes import closed_sets
 from commits.services.quarters import AHEAD, extend
 from metering.models import Resolution, UnratedUsage, UsageDay
 
@@ -95,7 +95,8 @@ def run_daily(*, now: datetime) -> None:
     """One day's jobs: next quarters, drawdown, closes, what came after the end, then Stripe."""
     open_next_quarters(now=now)
     draw_down(now=now)
-    run_closes(as_of=now, now=now)
+    for _ in closed_sets(as_of=now, now=now):
+        pass
     settle_ended(now=now)
     invoice_push.push_due_invoices(now=now)
     credit_note_push.push_due_notes(now=now)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from billing.services import row_sets
 from commits.domain.chain import GrantFigures, GrantKind, QuarterFigures
 from commits.models import Grant, Quarter
 from commits.services.chains import ChainState
@@ -41,14 +42,13 @@ def project_grants(
     return changed
 
 
+GRANT_FIELDS = ["amount", "drawn", "rolled_out", "broken", "returned", "draw_place", "invoice"]
+
+
 def save_grants(grants: Sequence[Grant]) -> None:
-    """Write projected grants: new rollover grants, and the figures of those that are there."""
-    new = [grant for grant in grants if grant._state.adding]
-    known = [grant for grant in grants if not grant._state.adding]
-    Grant.objects.bulk_create(new, batch_size=500)
-    Grant.objects.bulk_update(
-        known, ["amount", "drawn", "rolled_out", "broken", "returned", "draw_place"], batch_size=500
-    )
+    """Write changed grants: new rollover grants, and what became of those that are there."""
+    row_sets.insert_rows([grant for grant in grants if not grant.pk])
+    row_sets.update_rows([grant for grant in grants if grant.pk], GRANT_FIELDS)
 
 
 def _new_rollover(quarter: Quarter, figures: GrantFigures, now: datetime) -> Grant:

@@ -6,7 +6,6 @@ origin. Overage that was invoiced and is taken back becomes a grant in the open 
 """
 
 from collections.abc import Sequence
-from datetime import UTC
 from decimal import Decimal
 
 from billing.domain.journal import (
@@ -18,7 +17,6 @@ from billing.domain.journal import (
     postings_of,
 )
 from billing.domain.money import ZERO
-from billing.services import ledger
 from commits.domain.chain import GrantKind, QuarterFigures, UsageSlice, run_chain
 from commits.domain.close import give_back
 from commits.models import Grant, Quarter, QuarterState
@@ -116,13 +114,12 @@ def _book_difference(
     postings = postings_of(scope, *late_moves(into.index, held, drawn, overage, paid, credit))
     if not postings:
         return
-    posted_on = (origin.posted_at or booking.now).astimezone(UTC).date()
     booking.entries.append(
         Entry(
             key=entry_key(state, origin, "late"),
             code=EntryCode.USAGE_LATE,
             scope=scope,
-            accounting_date=ledger.first_open_date(not_before=posted_on),
+            accounting_date=booking.open_date(origin.posted_at or booking.now),
             postings=postings,
             quarter_index=into.index,
             origin_quarter_index=origin.index,
@@ -162,7 +159,7 @@ def _give_back(
             key=entry_key(state, current, "given_back"),
             code=EntryCode.OVERAGE_GIVEN_BACK,
             scope=scope,
-            accounting_date=ledger.first_open_date(not_before=booking.now.astimezone(UTC).date()),
+            accounting_date=booking.open_date(booking.now),
             postings=postings_of(scope, *given_back_moves(current.index, amount)),
             quarter_index=current.index,
             description="invoiced overage given back as balance",

@@ -9,8 +9,7 @@ from django.db import transaction
 from billing.domain.errors import Conflict, NotFound
 from billing.services import two_people
 from commits.models import Commit, CommitState, OverrideRequest
-from commits.services.bookings import write_booking
-from commits.services.books import book_chains
+from commits.services.books import book_and_write
 from commits.services.chains import load_chains
 from metering.services import rate_cards
 from metering.services.quotes import check_price
@@ -76,7 +75,7 @@ def approve_override(*, request_id: UUID, actor: str, now: datetime) -> Override
         )
         # Usage that waited for the price is rated now, and no event will tell the books of it.
         state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
-        write_booking(book_chains([state], now))
+        book_and_write([state], now)
         two_people.approve(request, actor_name=actor, now=now)
     return request
 

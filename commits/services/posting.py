@@ -1,9 +1,11 @@
-"""Posting an approved close: journal entries, the next quarter's money, the draft invoice.
+"""Posting approved closes: journal entries, the next quarter's money, the draft invoice.
 
-Everything here happens inside the caller's database transaction, under the chain's locks.
+Works out, under the chain's locks, what a close writes, and collects it; a run of closes writes
+thousands of them in a handful of statements. Only the rare chain that opens or loses a quarter
+here is written at once and has to be read again.
 """
 
-from datetime import UTC, datetime
+from uuid import UUID
 
 from billing.domain.journal import (
     Entry,
@@ -14,78 +16,72 @@ from billing.domain.journal import (
     rollover_moves,
 )
 from billing.domain.money import ZERO
-from billing.models import Occasion
-from billing.services import audit, invoices, ledger
-from commits.domain.chain import run_chain
-from commits.domain.close import CloseInputs, ClosePlan, plan_close
-from commits.models import Close, CloseState, CommitState, Grant, Quarter, QuarterState
-from commits.services.billed import count_cents, remember_late, save_billed
-from commits.services.bookings import QUARTER_FIELDS, booked_view, record_booked, usage_as_json
-from commits.services.chains import ChainState, load_chains, quarter_inputs
+from billing.models import AuditEvent, Occasion
+from billing.services import audit
+from billing.services.invoices import InvoiceDraft
+from commits.domain.chain import GrantKind
+from commits.domain.close import CloseInputs, ClosePlan
+from commits.models import Close, CloseState, CommitState, Quarter, QuarterState
+from commits.services.billed import count_cents, remember_late
+from commits.services.bookings import Booking, record_booked, usage_as_json, write_booking
+from commits.services.books import book_and_write, book_chains
+from commits.services.chains import ChainState, load_chains
 from commits.services.close_inputs import groups_as_json
-from commits.services.grants import project_grants, save_grants
 from commits.services.invoicing import line_drafts
 from commits.services.quarters import drop_quarter, open_quarter
 from commits.services.refunds import settle_commit
 from commits.services.signing import invoice_id
 
 
-def post_chain(state: ChainState, close: Close, inputs: CloseInputs, now: datetime) -> ChainState:
-    """Post one approved close. Returns the chain as it stands afterwards, reloaded."""
-    quarter = state.quarters[inputs.quarters[-1].index - 1]
-    plan = plan_close(inputs)
-    follower = _follower(state, quarter, plan, now)
-    entries = _close_entries(state, quarter, follower, plan, now)
-    # Before the invoice of this close is there: no refund is of what it bills.
-    ends = plan.ends or (follower is not None and follower.commit_id != quarter.commit_id)
-    if ends:
-        entries += settle_commit(state, quarter, plan, now)
-    _draft_close_invoice(state, quarter, plan, now)
-    _remember_billed(state, quarter, inputs, plan)
-    record_booked(quarter, plan.figures)
-    quarter.booked_usage = usage_as_json(inputs.quarters[-1].usage)
-    quarter.state, quarter.posted_at = QuarterState.POSTED, now
-    quarter.save()
-    if follower is not None:
-        follower.booked_rolled_in = plan.figures.rolled_out
-        follower.save(update_fields=QUARTER_FIELDS)
-    if ends:
-        _end(state, quarter, now)
-    ledger.post_entries(entries=entries, now=now)
-    close.state, close.posted_at = CloseState.POSTED, now
-    close.save(update_fields=["state", "posted_at"])
-    commit = state.commit_of(quarter)
-    audit.record(
-        at=now,
-        actor_name=close.approved_by,
-        action="post",
-        object_type="close",
-        object_ref=f"{commit.pk}/{quarter.index}",
-        customer_key=commit.customer.key,
-        details={"digest": close.digest, "total_cents": plan.total_cents},
-    )
-    after = load_chains(origin_ids=[state.origin.pk], lock=True)[state.origin.pk]
-    _save_grants(after, now)
-    return after
+class Posting:
+    """A set of approved closes being posted, and what it will write."""
 
+    def __init__(self, booking: Booking) -> None:
+        self.booking = booking
+        self._posted: list[ChainState] = []
+        self._to_reload: list[UUID] = []
 
-def _save_grants(state: ChainState, now: datetime) -> None:
-    """Write what the close did to each grant, and the rollover grants of the next quarter."""
-    figures = run_chain(quarter_inputs(state, booked_view(state)))
-    save_grants(project_grants(state, figures, now))
+    def post(self, state: ChainState, close: Close, inputs: CloseInputs, plan: ClosePlan) -> None:
+        """Post the approved close of a chain's open quarter, of these inputs."""
+        booking = self.booking
+        quarter = state.quarters[inputs.quarters[-1].index - 1]
+        follower = None if plan.ends else state.quarter_at(quarter.position + 1)
+        ends = plan.ends or (follower is not None and follower.commit_id != quarter.commit_id)
+        opens = not ends and follower is None
+        if follower is None and opens:
+            follower = open_quarter(
+                commit=state.commit_of(quarter), index=quarter.index + 1, now=booking.now
+            )
+        booking.entries += _close_entries(state, quarter, follower, plan, booking)
+        if ends:
+            # Before the invoice of this close is there: no refund is of what it bills.
+            booking.entries += settle_commit(state, quarter, plan, booking.now)
+        _draft_close_invoice(state, quarter, plan, booking)
+        _remember_billed(state, quarter, inputs, plan, booking)
+        record_booked(quarter, plan.figures)
+        quarter.booked_usage = usage_as_json(inputs.quarters[-1].usage)
+        quarter.state, quarter.posted_at = QuarterState.POSTED, booking.now
+        booking.touch(quarter)
+        if follower is not None:
+            follower.booked_rolled_in = plan.figures.rolled_out
+            booking.touch(follower)
+        if ends:
+            _end(state, quarter, booking)
+        close.state, close.posted_at = CloseState.POSTED, booking.now
+        booking.settle(close)
+        booking.traces.append(_trace(state, quarter, close, plan, booking))
+        if ends or opens:
+            self._to_reload.append(state.origin.pk)
+        else:
+            self._posted.append(state)
 
-
-def _follower(
-    state: ChainState, quarter: Quarter, plan: ClosePlan, now: datetime
-) -> Quarter | None:
-    """The quarter that receives the rollover; a tail's next quarter is opened where it is not."""
-    if plan.ends:
-        return None
-    follower = state.quarter_at(quarter.position + 1)
-    if follower is None:
-        commit = state.commit_of(quarter)
-        follower = open_quarter(commit=commit, index=quarter.index + 1, now=now)
-    return follower
+    def write(self) -> None:
+        """Write it all; then money that has rolled over covers what the next quarters owe."""
+        book_chains(self._posted, self.booking)
+        write_booking(self.booking)
+        if self._to_reload:
+            after = load_chains(origin_ids=self._to_reload, lock=True)
+            book_and_write(after.values(), self.booking.now)
 
 
 def _close_entries(
@@ -93,12 +89,11 @@ def _close_entries(
     quarter: Quarter,
     follower: Quarter | None,
     plan: ClosePlan,
-    now: datetime,
+    booking: Booking,
 ) -> list[Entry]:
     commit = state.commit_of(quarter)
     scope = Scope(commit.customer_id, commit.pk)
     figures = plan.figures
-    on = ledger.first_open_date(not_before=now.astimezone(UTC).date())
     kinds = []
     if follower is not None and figures.rolled_out:
         target = Scope(commit.customer_id, follower.commit_id)
@@ -116,7 +111,7 @@ def _close_entries(
             key=f"{code}/{commit.pk}/{quarter.index}",
             code=code,
             scope=scope,
-            accounting_date=on,
+            accounting_date=booking.open_date(booking.now),
             postings=postings,
             quarter_index=quarter.index,
             description=words,
@@ -127,45 +122,64 @@ def _close_entries(
 
 
 def _draft_close_invoice(
-    state: ChainState, quarter: Quarter, plan: ClosePlan, now: datetime
+    state: ChainState, quarter: Quarter, plan: ClosePlan, booking: Booking
 ) -> None:
     if not plan.lines:
         return
     commit = state.commit_of(quarter)
-    invoice = invoices.draft_invoice(
+    draft = InvoiceDraft(
         id=invoice_id(commit.pk, Occasion.CLOSE, str(quarter.index)),
-        customer=commit.customer,
+        customer_id=commit.customer_id,
         commit_id=commit.pk,
         occasion=Occasion.CLOSE,
         occasion_ref=str(quarter.index),
         revision=1,
-        lines=line_drafts(state, plan.lines),
-        now=now,
+        lines=tuple(line_drafts(state, plan.lines)),
     )
-    quarter.invoice = invoice
-    billed = [line.ref for line in plan.lines if line.ref]
-    Grant.objects.filter(quarter__in=state.quarters, ref__in=billed).exclude(
-        kind="rollover"
-    ).update(invoice=invoice)
+    booking.invoices.append(draft)
+    quarter.invoice_id = draft.id
+    billed = {line.ref for line in plan.lines if line.ref}
+    for issued in state.issued.values():
+        for grant in issued:
+            if grant.ref in billed and grant.kind != GrantKind.ROLLOVER:
+                grant.invoice_id = draft.id
+                booking.project([grant])
 
 
 def _remember_billed(
-    state: ChainState, quarter: Quarter, inputs: CloseInputs, plan: ClosePlan
+    state: ChainState, quarter: Quarter, inputs: CloseInputs, plan: ClosePlan, booking: Booking
 ) -> None:
     """Count the cents billed per quarter, and remember which usage the close has seen."""
-    count_cents(state, plan.lines)
+    changed = count_cents(state, plan.lines)
     if plan.lines or not plan.carried_cents:
-        remember_late(state, inputs.earlier)
+        changed += remember_late(state, inputs.earlier)
+    for billed in changed:
+        booking.touch(billed)
     quarter.billed_groups = groups_as_json(inputs.groups)
     quarter.closed_overage = plan.figures.overage
-    save_billed(state.quarters[: quarter.position])
 
 
-def _end(state: ChainState, quarter: Quarter, now: datetime) -> None:
+def _end(state: ChainState, quarter: Quarter, booking: Booking) -> None:
     """The commit ends with this quarter: quarters of it that were opened ahead go away."""
     commit = state.commit_of(quarter)
     commit.state, commit.ended_at = CommitState.ENDED, quarter.ends_at
     commit.save(update_fields=["state", "ended_at"])
     for ahead in reversed(state.quarters[quarter.position :]):
         if ahead.commit_id == commit.pk:
-            drop_quarter(state=state, quarter=ahead, now=now)
+            booking.quarters.pop(ahead.pk, None)
+            drop_quarter(state=state, quarter=ahead, now=booking.now)
+
+
+def _trace(
+    state: ChainState, quarter: Quarter, close: Close, plan: ClosePlan, booking: Booking
+) -> AuditEvent:
+    commit = state.commit_of(quarter)
+    return audit.trace(
+        at=booking.now,
+        actor_name=close.approved_by,
+        action="post",
+        object_type="close",
+        object_ref=f"{commit.pk}/{quarter.index}",
+        customer_key=state.origin.customer.key,
+        details={"digest": close.digest, "total_cents": plan.total_cents},
+    )

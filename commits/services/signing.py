@@ -23,8 +23,7 @@ from commits.domain.periods import boundary, first_instant
 from commits.domain.terms import MAX_QUARTERS, CommitTerms, problems
 from commits.models import Commit, CommitState, Grant, Quarter, QuarterState
 from commits.services import invoicing
-from commits.services.bookings import write_booking
-from commits.services.books import book_chains
+from commits.services.books import book_and_write
 from commits.services.chains import ChainState, continues, load_chains, unbilled_overage
 from commits.services.quarters import drop_quarter, extend, open_quarter
 from commits.services.refunds import residue_entry
@@ -292,7 +291,7 @@ def _cut_uncommitted(origin_id: UUID, at: datetime, now: datetime) -> None:
 def _book(origin_id: UUID, now: datetime) -> ChainState:
     """Book usage that has moved between quarters, or has got one: no event came to tell of it."""
     state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
-    write_booking(book_chains([state], now))
+    book_and_write([state], now)
     return state
 
 
@@ -307,13 +306,15 @@ def _draft_activation_invoice(
     if sum(line.amount_cents for line in lines) < invoicing.stripe_minimum_cents():
         return None
     invoice = invoices.draft_invoice(
-        id=invoice_id(commit.pk, Occasion.ACTIVATION),
-        customer=commit.customer,
-        commit_id=commit.pk,
-        occasion=Occasion.ACTIVATION,
-        occasion_ref="",
-        revision=1,
-        lines=lines,
+        invoices.InvoiceDraft(
+            id=invoice_id(commit.pk, Occasion.ACTIVATION),
+            customer_id=commit.customer_id,
+            commit_id=commit.pk,
+            occasion=Occasion.ACTIVATION,
+            occasion_ref="",
+            revision=1,
+            lines=tuple(lines),
+        ),
         now=now,
     )
     Grant.objects.filter(pk=first.pk).update(invoice=invoice)

@@ -16,8 +16,7 @@ from commits.domain.chain import GrantKind
 from commits.domain.periods import next_hour
 from commits.models import Commit, CommitState, Grant, Quarter, QuarterState, TrueUp
 from commits.services import invoicing
-from commits.services.bookings import write_booking
-from commits.services.books import book_chains
+from commits.services.books import book_and_write
 from commits.services.chains import ChainState, load_chains
 from commits.services.signing import invoice_id
 from metering.services import rate_cards
@@ -125,14 +124,14 @@ def approve_true_up_in(*, true_up_id: UUID, actor: str, now: datetime) -> TrueUp
     true_up = _locked(true_up_id)
     if not two_people.may_approve(true_up, actor_name=actor):
         return true_up
-    write_booking(book_chains([state], now))
+    book_and_write([state], now)
     issued = _issue(state, true_up, now)
     if true_up.bill_now and issued:
         _bill(state, true_up, issued, now)
     _apply_discount(true_up, now)
     two_people.approve(true_up, actor_name=actor, now=now)
     after = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
-    write_booking(book_chains([after], now))
+    book_and_write([after], now)
     return true_up
 
 
@@ -180,13 +179,15 @@ def _bill(
     if sum(line.amount_cents for line in lines) < invoicing.stripe_minimum_cents():
         return
     invoice = invoices.draft_invoice(
-        id=invoice_id(true_up.commit_id, Occasion.TRUE_UP, true_up.pk.hex),
-        customer=state.origin.customer,
-        commit_id=true_up.commit_id,
-        occasion=Occasion.TRUE_UP,
-        occasion_ref=true_up.pk.hex,
-        revision=1,
-        lines=lines,
+        invoices.InvoiceDraft(
+            id=invoice_id(true_up.commit_id, Occasion.TRUE_UP, true_up.pk.hex),
+            customer_id=state.origin.customer_id,
+            commit_id=true_up.commit_id,
+            occasion=Occasion.TRUE_UP,
+            occasion_ref=true_up.pk.hex,
+            revision=1,
+            lines=tuple(lines),
+        ),
         now=now,
     )
     Grant.objects.filter(pk__in=[grant.pk for _, grant in issued]).update(invoice=invoice)

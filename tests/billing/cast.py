@@ -77,12 +77,14 @@ def make_invoice(
 ) -> Invoice:
     """A draft: by default an instalment of $30,000 and overage of $3,500."""
     return invoices.draft_invoice(
-        id=uuid4(),
-        customer=customer,
-        commit_id=commit_id or uuid4(),
-        occasion=occasion,
-        occasion_ref="1",
-        revision=1,
-        lines=lines or (line(3_000_000, LineKind.INSTALMENT, 2), line(350_000)),
+        invoices.InvoiceDraft(
+            id=uuid4(),
+            customer_id=customer.pk,
+            commit_id=commit_id or uuid4(),
+            occasion=occasion,
+            occasion_ref="1",
+            revision=1,
+            lines=lines or (line(3_000_000, LineKind.INSTALMENT, 2), line(350_000)),
+        ),
         now=NOW,
     )

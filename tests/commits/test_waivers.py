@@ -12,7 +12,7 @@ from rest_framework.test import APIClient
 from billing.domain.errors import BillingError, Conflict, InvalidInput, NotFound, NotPermitted
 from billing.models import ApiKeyKind, AuditEvent, Customer, RequestState
 from billing.services import api_keys, clock
-from commits.models import Commit, QuarterState
+from commits.models import Commit
 from commits.services import books, closes
 from commits.services.explained import explained_share
 from metering.models import UnratedUsage, Waiver
@@ -75,7 +75,7 @@ def test_a_waiver_lets_the_close_pass_and_a_later_price_rates_nothing(
     approved(waiver)
     assert resolutions() == {"free": "waived"}
     [row] = closes.run_closes(as_of=NOW, now=NOW)
-    assert (row.quarter.state, row.needs_human) == (QuarterState.POSTED, ())
+    assert (row.state, row.needs_human) == ("posted", ())
     price()
     books.sync_books(origin_ids=[commit.pk], now=NOW)
     assert resolutions() == {"free": "waived"}

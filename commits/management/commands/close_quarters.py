@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from billing.domain.errors import BillingError
 from billing.services import clock, invoice_push
-from commits.services import balances, closes
+from commits.services import closes
 
 
 class Command(BaseCommand):
@@ -34,9 +34,9 @@ class Command(BaseCommand):
             self.stdout.write(
                 json.dumps(
                     {
-                        "commit": str(row.commit.pk),
-                        "quarter": row.quarter.index,
-                        "state": balances.shown_state(row.quarter),
+                        "commit": str(row.commit_id),
+                        "quarter": row.quarter_index,
+                        "state": row.state,
                         "needs_human": list(row.needs_human),
                     }
                 )
