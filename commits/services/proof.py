@@ -12,9 +12,9 @@ from uuid import UUID
 
 from django.db.models import QuerySet, Sum
 
-from billing.domain.journal import AccountCode
+from billing.domain.journal import AccountCode, EntryCode
 from billing.domain.money import ZERO, from_cents
-from billing.models import CreditNote, InvoiceLine, LedgerAccount
+from billing.models import CreditNote, InvoiceLine, LedgerAccount, Posting
 from commits.domain.chain import QuarterFigures, run_chain
 from commits.models import BookedDay, Commit, CommitState, Grant, Quarter, QuarterState
 from commits.services.bookings import booked_view
@@ -46,8 +46,21 @@ def commit_problems() -> list[str]:
 
 
 def _accounts(commit_ids: Iterable[UUID]) -> Accounts:
+    """Balances; deferred revenue as if invoices that turned out uncollectible had never done so.
+
+    Their unused part went back to it, but stays drawable: only the claim is given up.
+    """
     found = LedgerAccount.objects.filter(commit_id__in=list(commit_ids))
-    return {(a.code, a.commit_id, a.quarter_index): a.balance for a in found}
+    balances = {(a.code, a.commit_id, a.quarter_index): a.balance for a in found}
+    written_off = Posting.objects.filter(
+        account__in=found,
+        account__code=AccountCode.DEFERRED_REVENUE,
+        entry__code=EntryCode.INVOICE_UNCOLLECTIBLE,
+    )
+    for posting in written_off.select_related("account"):
+        account = posting.account
+        balances[account.code, account.commit_id, account.quarter_index] -= posting.amount
+    return balances
 
 
 def chain_problems(state: ChainState, accounts: Accounts, waiting: Container[UUID]) -> list[str]:

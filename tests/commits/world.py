@@ -88,7 +88,13 @@ def signed(
 
 
 def use(
-    customer: Customer, dollars: str, when: str, *, now: datetime, event_id: str | None = None
+    customer: Customer,
+    dollars: str,
+    when: str,
+    *,
+    now: datetime,
+    event_id: str | None = None,
+    model: str = "any",
 ) -> str:
     """One event of usage worth `dollars` (to six decimals) at an instant. Returns its id."""
     name = event_id or f"e{next(_numbers)}"
@@ -103,7 +109,7 @@ def use(
         "subject": customer.key,
         "time": at(when).isoformat(),
         "type": "inference.usage",
-        "data": {"model": "any", "mode": "serverless", "quantities": quantities},
+        "data": {"model": model, "mode": "serverless", "quantities": quantities},
     }
     send([event], now=now)
     return name

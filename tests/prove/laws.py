@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import DatabaseError, transaction
+from django.db.models import Sum
 
 from tests.prove.database import check_deferred_constraints
 
@@ -29,7 +30,7 @@ def broken_constraints() -> list[str]:
 
 def broken_laws(product: Product, shown: Sequence[Sequence[Any]], *, booked: bool) -> list[str]:
     """Used = drawn + overage; no drawable money beside overage; conservation; the own proof."""
-    from billing.models import LedgerAccount
+    from billing.models import CreditNote, LedgerAccount
     from commits.services.proof import commit_problems
 
     found = [*commit_problems(), *broken_conservation()]
@@ -51,8 +52,11 @@ def broken_laws(product: Product, shown: Sequence[Sequence[Any]], *, booked: boo
     revenue = LedgerAccount.objects.filter(
         code__in=["usage_revenue", "overage_revenue"]
     ).values_list("balance", flat=True)
-    if booked and -sum(revenue, Decimal(0)) != used:
-        found.append(f"revenue of {-sum(revenue, Decimal(0))} for usage of {used}")
+    conceded = CreditNote.objects.filter(debited="overage_revenue", state="approved")
+    cents = conceded.aggregate(cents=Sum("total_cents"))["cents"] or 0
+    earned = Decimal(cents) / 100 - sum(revenue, Decimal(0))
+    if booked and earned != used:
+        found.append(f"revenue of {earned} for usage of {used}")
     return found
 
 
