@@ -10,10 +10,11 @@ from pathlib import Path
 from types import FrameType
 
 from metering.agent.agent import Agent
+from metering.agent.clock import Clock
 from metering.agent.settings import BadSettings, Settings, read_settings
 
 
-def main() -> int:
+def main(clock: Clock | None = None) -> int:
     """The exit status: 0 stopped in order, 1 broken, 2 cannot start with these settings."""
     try:
         settings = _settings(sys.argv[1:])
@@ -23,7 +24,7 @@ def main() -> int:
             format="%(asctime)s %(levelname)s %(message)s",
         )
         settings.key()  # Missing now is better said now.
-        agent = Agent(settings)
+        agent = Agent(settings, clock)
     except (BadSettings, ValueError) as error:
         sys.stderr.write(f"metering-agent: {error}\n")
         return 2

@@ -58,11 +58,7 @@ class Client:
         # mtime 0: the same batch is the same bytes when it is sent again.
         packed = gzip.compress(body, 5, mtime=0)
         try:
-            connection = self._connection or self._connect()
-            self._connection = connection
-            connection.request("POST", self._path, packed, headers)
-            response = connection.getresponse()
-            content = self._whole(response)
+            response, content = self._exchange(packed, headers)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             raise Unanswered(f"{type(error).__name__}: {error}") from error
@@ -77,6 +73,25 @@ class Client:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _exchange(
+        self, packed: bytes, headers: dict[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        """One request, on the connection of the last one if that is still open."""
+        if self._connection is not None:
+            try:
+                return self._ask(self._connection, packed, headers)
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                self.close()  # The service has closed an idle connection: no failure yet.
+        self._connection = self._connect()
+        return self._ask(self._connection, packed, headers)
+
+    def _ask(
+        self, connection: http.client.HTTPConnection, packed: bytes, headers: dict[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        connection.request("POST", self._path, packed, headers)
+        response = connection.getresponse()
+        return response, self._whole(response)
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._is_tls:

@@ -1,4 +1,4 @@
-"""A service for each test that wants one. No database: nothing here imports Django."""
+"""A service for each test that wants one: one that fails on demand, or the real one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.agent.service import FakeService, a_service
+from tests.scenarios import databases
+from tests.scenarios.world import World, a_world
 
 
 @pytest.fixture
@@ -14,3 +16,11 @@ def service() -> Iterator[FakeService]:
     """A service that accepts, unless told otherwise."""
     with a_service() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def world(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The real service, on a database that the tests of one module share."""
+    template = databases.make_template(f"agent_{worker_id}")
+    with a_world(template, f"{template}_world", tmp_path_factory.mktemp("world")) as made:
+        yield made
