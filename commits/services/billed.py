@@ -36,4 +36,4 @@ def _with_late(known: list[list[str]], late: tuple[UsageGroup, ...]) -> list[lis
     merged = {tuple(row[:4]): int(row[4]) for row in known}
     for row in groups_as_json(late):
         merged[tuple(row[:4])] = merged.get(tuple(row[:4]), 0) + int(row[4])
-    return [[*key, str(quantity)] for key, quantity in sorted(merged.items())]
+    return [[*key, str(quantity)] for key, quantity in sorted(merged.items()) if quantity]

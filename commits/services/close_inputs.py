@@ -5,6 +5,7 @@ comparing digests tells whether anything but usage has changed since the approva
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -93,24 +94,30 @@ def groups_as_json(groups: tuple[UsageGroup, ...]) -> list[list[str]]:
 
 
 def late_groups(quarters: Sequence[Quarter]) -> dict[int, tuple[UsageGroup, ...]]:
-    """Per posted quarter: what its usage groups gained since they were billed, voids netted."""
+    """Per posted quarter: what its usage groups gained since they were billed, voids netted; less
+    than nothing where more was voided than came."""
     late = {}
     for before in quarters:
         if before.state != QuarterState.POSTED or not _has_gained(before):
             continue
-        known = {tuple(row[:4]): int(row[4]) for row in before.billed_groups}
-        gained = [
-            UsageGroup(
-                g.model,
-                g.mode,
-                g.meter,
-                g.rate,
-                g.quantity - known.get((g.model, g.mode, g.meter, plain(g.rate)), 0),
-            )
-            for g in usage_groups(before)
+        now = usage_groups(before)
+        known = _billed_groups(before)
+        gained = [replace(g, quantity=g.quantity - known.pop(_key(g), 0)) for g in now]
+        # What is not there any more has been voided: it counts again when it comes again.
+        gained += [
+            UsageGroup(model, mode, meter, Decimal(rate), -quantity)
+            for (model, mode, meter, rate), quantity in known.items()
         ]
-        late[before.position] = tuple(g for g in gained if g.quantity > 0)
+        late[before.position] = tuple(sorted(g for g in gained if g.quantity))
     return late
+
+
+def _key(group: UsageGroup) -> tuple[str, str, str, str]:
+    return (group.model, group.mode, group.meter, plain(group.rate))
+
+
+def _billed_groups(quarter: Quarter) -> dict[tuple[str, str, str, str], int]:
+    return {(row[0], row[1], row[2], row[3]): int(row[4]) for row in quarter.billed_groups}
 
 
 def _has_gained(quarter: Quarter) -> bool:

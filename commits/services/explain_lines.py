@@ -123,7 +123,8 @@ def _is_own(inputs: CloseInputs, quarter: Quarter) -> bool:
 
 def _late_groups(inputs: CloseInputs | None, position: int) -> tuple[UsageGroup, ...]:
     earlier = inputs.earlier if inputs else ()
-    return next((item.late_groups for item in earlier if item.position == position), ())
+    found = next((item.late_groups for item in earlier if item.position == position), ())
+    return tuple(group for group in found if group.quantity > 0)
 
 
 def _late_entries(

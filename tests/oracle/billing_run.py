@@ -92,7 +92,9 @@ def earlier_items(
     """
     items = []
     late = standing - (closing.overage if closing else ZERO)
-    late -= sum(chain.closed_overage.values(), ZERO) + chain.late_billed_cents * CENT
+    late -= sum(chain.closed_overage.values(), ZERO)
+    # What credit notes took back is no more billed than what was given back as balance.
+    late -= (chain.late_billed_cents - chain.usage_refunded_cents) * CENT
     before = [one.slot.key for one in quarters if one.slot.key in chain.closed_overage]
     for key in before:
         owed = chain.closed_overage[key] - chain.own_billed_cents.get(key, 0) * CENT

@@ -74,6 +74,19 @@ STORIES: dict[str, Story] = {
         until("2026-03-02"), spend("2026-03-02", "5", "b"), until("2026-03-20"),
         spend("2026-03-15", "7", "c", arrives="2026-03-20"), until("2026-07-20"),
     ],
+    "usage comes late where a late void had been credited after the end": [
+        *signed(small("100", 1)), spend("2026-01-10", "110", "a"), spend("2026-01-11", "20", "b"),
+        until("2026-08-01"), Void(at=at("2026-08-01"), customer="acme", id="v", target_id="b"),
+        until("2026-08-03"), spend("2026-01-12", "15", "c", arrives="2026-08-03"),
+        until("2026-08-05"), spend("2026-01-12", "5", "d", arrives="2026-08-05"),
+        until("2026-08-07"),
+    ],
+    "usage comes late where a late void had been given back": [
+        *signed(small("100", 4)), spend("2026-01-10", "110", "a"), spend("2026-01-11", "20", "b"),
+        until("2026-05-01"), Void(at=at("2026-05-01"), customer="acme", id="v", target_id="b"),
+        until("2026-08-03"), spend("2026-01-12", "15", "c", arrives="2026-08-03"),
+        until("2026-10-05"),
+    ],
     "an invoiced month without a promise is voided": [
         *signed(MONTHLY), spend("2026-01-10", "6.004", "b"), until("2026-02-05"),
         Void(at=at("2026-02-06"), customer="acme", id="v", target_id="b"), until("2026-03-06"),
