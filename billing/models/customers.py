@@ -56,6 +56,9 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
 
+    # The ids of `allowed_customers` (none: not limited), where the key was read to be obeyed.
+    allowed_customer_ids: frozenset[int] = frozenset()
+
     class Meta:
         verbose_name = "API key"
         constraints = [

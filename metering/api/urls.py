@@ -1,12 +1,18 @@
 """Metering's addresses under /api/v1/."""
 
-from django.urls import path
+from django.urls import path, re_path
 
-from metering.api import private_prices, views, waivers
+from metering.api import events, private_prices, views, waivers
 
 urlpatterns = [
     path("usage", views.UsageView.as_view(), name="usage"),
     path("customers/<str:key>/usage", views.CustomerUsageView.as_view(), name="customer-usage"),
+    path("customers/<str:key>/usage/events", events.EventsView.as_view(), name="customer-events"),
+    re_path(
+        r"^customers/(?P<key>[^/]+)/usage/events\.(?P<form>csv|jsonl)$",
+        events.EventsExportView.as_view(),
+        name="customer-events-export",
+    ),
     path("customers/<str:key>/rate", views.CustomerRateView.as_view(), name="customer-rate"),
     path("prices", views.PricesView.as_view(), name="prices"),
     path("private-prices", private_prices.PrivatePricesView.as_view(), name="private-prices"),

@@ -1,6 +1,5 @@
 """Metering's addresses: parse, call one service, answer."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
@@ -16,7 +15,6 @@ from rest_framework.response import Response
 
 from billing.api.authentication import actor_of, key_of
 from billing.api.base import LedgerView
-from billing.api.fields import InstantField
 from billing.api.idempotency import HEADER, idempotent
 from billing.api.pagination import ordered_by
 from billing.api.permissions import IsAgent, IsFinance, IsFinanceOrCustomer, readable_customer
@@ -24,6 +22,8 @@ from billing.api.problems import problem
 from billing.domain.errors import InvalidInput
 from billing.services import clock
 from metering.api import serializers as body
+from metering.api.admission import RETRY_SECONDS, Overloaded, admission
+from metering.api.instants import EARLIEST, LATEST, instant
 from metering.api.private_prices import (
     PrivatePriceOut,
     ask_for_private_price,
@@ -36,8 +36,6 @@ from metering.services import price_book, rating, usage_reports
 from metering.services.ingest import FORMS, ingest
 
 _KEY = OpenApiParameter(HEADER, OpenApiTypes.STR, OpenApiParameter.HEADER)
-_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def _query(name: str, kind: Any = OpenApiTypes.STR, *, required: bool = False) -> OpenApiParameter:
@@ -58,15 +56,22 @@ class UsageView(LedgerView):
         responses={200: body.IngestOut, 207: body.IngestOut, 422: body.IngestOut},
     )
     def post(self, request: Request) -> Response:
-        key = key_of(request)
-        allowed = frozenset(key.allowed_customers.values_list("id", flat=True))
+        encoding = request.headers.get("Content-Encoding", "")
         try:
-            result = ingest(
-                body=_raw_body(request._request),
-                content_type=request.content_type or "",
-                content_encoding=request.headers.get("Content-Encoding", ""),
-                allowed_customer_ids=allowed or None,
-                now=clock.now(),
+            with admission.admit(length=_length(request), is_packed=bool(encoding)):
+                result = ingest(
+                    body=_raw_body(request._request),
+                    content_type=request.content_type or "",
+                    content_encoding=encoding,
+                    allowed_customer_ids=key_of(request).allowed_customer_ids or None,
+                    now=clock.now(),
+                )
+        except Overloaded:
+            return problem(
+                503,
+                "overloaded",
+                "There is more usage on its way in than fits; nothing was read. Try again.",
+                headers={"Retry-After": str(RETRY_SECONDS)},
             )
         except MalformedBody as error:
             return problem(400, error.code, error.detail)
@@ -78,6 +83,12 @@ class UsageView(LedgerView):
         some = result.accepted or result.duplicates
         status = (207 if some else 422) if result.refused else 200
         return Response(body.ingest_body(result), status=status)
+
+
+def _length(request: Request) -> int:
+    """What the body says it is long; without a word nothing of it is read."""
+    text = request.META.get("CONTENT_LENGTH") or "0"
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _raw_body(request: HttpRequest) -> bytes:
@@ -106,8 +117,8 @@ class CustomerUsageView(LedgerView):
     def get(self, request: Request, key: str) -> Response:
         customer = readable_customer(request, key)
         asked = request.query_params
-        start = _instant(asked.get("from"), _EARLIEST)
-        end = _instant(asked.get("to"), _LATEST)
+        start = instant(asked.get("from"), EARLIEST)
+        end = instant(asked.get("to"), LATEST)
         group_by = [
             name for name in asked.get("group_by", "day,model,mode,meter").split(",") if name
         ]
@@ -144,21 +155,12 @@ class CustomerRateView(LedgerView):
         asked = request.query_params
         rate = rating.explain_rate(
             customer_id=customer.pk,
-            occurred_at=_instant(asked.get("at"), clock.now()),
+            occurred_at=instant(asked.get("at"), clock.now()),
             model=asked.get("model", ""),
             mode=asked.get("mode", ""),
             meter=asked.get("meter", ""),
         )
         return Response(body.rate_body(rate))
-
-
-def _instant(text: str | None, default: datetime) -> datetime:
-    """A date stands for its first UTC instant. In a URL a plus sign may have become a space."""
-    if text is None:
-        return default
-    full = f"{text}T00:00:00Z" if len(text) == len("2026-01-01") else text.replace(" ", "+")
-    found: datetime = InstantField().run_validation(full)
-    return found
 
 
 class PricesView(LedgerView):

@@ -3,12 +3,13 @@
 Everything here is done before any lock is held.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 
 from metering.domain.events import Refusal, VoidEvent
 from metering.domain.rows import Row
+from metering.services import event_store
 from metering.services.drawing_up import Group, sum_up
 
 OTHER_CONTENT = "this source and id came before with other content"
@@ -79,3 +80,16 @@ def once_each(rows: list[Row]) -> tuple[list[Row], list[Row], list[Row]]:
         else:
             other_content.append(row)
     return first, same, other_content
+
+
+def without_known(batch: Batch) -> Batch:
+    """The batch without the events that are stored already: they stay as they are for ever."""
+    known = event_store.fingerprints(refs=[row[:2] for row in batch.rows])
+    new, duplicates, conflicts = event_store.split(batch.rows, known)
+    return replace(
+        batch,
+        rows=new,
+        sums=sum_up(new),
+        duplicates=batch.duplicates + len(duplicates),
+        refused=[*batch.refused, *(refusal(row, "conflict", OTHER_CONTENT) for row in conflicts)],
+    )

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_bytes
-from uuid import UUID
 
 from django.db import IntegrityError, connection
 
+from metering.domain.array_format import array_of
 from metering.domain.rows import COLUMNS, Row, copy_data, signed
 
 _COPY = f"COPY metering_usageevent ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
@@ -20,8 +20,8 @@ _NEW_SECRET = (
     "INSERT INTO metering_eventkeysecret (id, secret) VALUES (1, %s) ON CONFLICT DO NOTHING"  # noqa: S105
 )
 _FINGERPRINTS = """
-SELECT event.customer_id, event.event_key, event.fingerprint
-FROM unnest(%s::bigint[], %s::uuid[]) AS asked (customer_id, event_key)
+SELECT asked.place, event.fingerprint
+FROM unnest(%s::bigint[], %s::uuid[]) WITH ORDINALITY AS asked (customer_id, event_key, place)
 JOIN metering_usageevent AS event USING (customer_id, event_key)"""
 _CONTENTS = """
 SELECT event.customer_id, event.event_key, event.kind, event.occurred_at, event.model, event.mode,
@@ -105,7 +105,7 @@ def fingerprints(*, refs: Sequence[EventRef]) -> dict[EventRef, int]:
     """The fingerprints of those events that are stored."""
     with connection.cursor() as cursor:
         cursor.execute(_FINGERPRINTS, _columns(refs))
-        return {(customer, key.bytes): print_ for customer, key, print_ in cursor.fetchall()}
+        return {refs[place - 1]: print_ for place, print_ in cursor.fetchall()}
 
 
 def contents(*, refs: Sequence[EventRef]) -> dict[EventRef, StoredEvent]:
@@ -123,5 +123,5 @@ def contents(*, refs: Sequence[EventRef]) -> dict[EventRef, StoredEvent]:
     return found
 
 
-def _columns(refs: Sequence[EventRef]) -> list[list[object]]:
-    return [[customer for customer, _ in refs], [UUID(bytes=key) for _, key in refs]]
+def _columns(refs: Sequence[EventRef]) -> list[str]:
+    return [array_of(customer for customer, _ in refs), array_of(key.hex() for _, key in refs)]

@@ -4,12 +4,14 @@ A transaction costs a lock a customer, a rollup row an hour and model, and a syn
 however few events it carries; requests of this process that come while one is under way share the
 next. So a service under load takes larger steps, not more of them. Each request is answered once
 what it brought is durable, with its own counts; where a joint transaction fails, each is tried
-alone.
+alone, unless it is the database that is busy or away.
 """
 
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+
+from django.db import OperationalError
 
 from metering.services import storing
 from metering.services.batches import Batch, IngestResult
@@ -78,6 +80,11 @@ class Intake:
 def _store(taken: list[_Waiting]) -> None:
     try:
         results = storing.store([one.batch for one in taken])
+    except OperationalError as error:
+        # The database is busy or away: not the fault of one of them, and no better for one alone.
+        for one in taken:
+            one.error = OperationalError(*error.args)
+        return
     except Exception as error:
         if len(taken) == 1:
             taken[0].error = error

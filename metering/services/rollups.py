@@ -5,7 +5,7 @@ the customer's usage lock. Quantities may be negative (a void, a period cut shor
 never is, by constraint. Amounts are quantity x rate, exact, summed by the database in NUMERIC.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from typing import NamedTuple
 from django.db import connection
 
 from billing.domain.errors import InvariantViolation
+from metering.domain.array_format import array_of
 
 
 class RatedQuantity(NamedTuple):
@@ -60,12 +61,12 @@ def add_usage(*, rows: Sequence[RatedQuantity]) -> None:
         cursor.execute(
             _ADD,
             [
-                _array(customers),
-                _array(periods),
-                _array(int(hour.timestamp()) for hour in hours),
-                _array(numbers),
-                _array(f"{rate:f}" for rate in rates),
-                _array(quantities),
+                array_of(customers),
+                array_of(periods),
+                array_of(int(hour.timestamp()) for hour in hours),
+                array_of(numbers),
+                array_of(f"{rate:f}" for rate in rates),
+                array_of(quantities),
                 *(list(column) for column in zip(*names, strict=True)),
             ],
         )
@@ -74,11 +75,6 @@ def add_usage(*, rows: Sequence[RatedQuantity]) -> None:
                 "hour_rated_twice",
                 "an hour of usage has been rated at another rate before, or never counted",
             )
-
-
-def _array(values: Iterable[object]) -> str:
-    """An array of numbers as PostgreSQL writes it: cheaper than adapting them one by one."""
-    return "{" + ",".join(map(str, values)) + "}"
 
 
 def forget_empty(*, period_id: int) -> None:

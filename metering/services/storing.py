@@ -14,6 +14,7 @@ from itertools import chain
 from django.db import connection, transaction
 
 from billing.services.retrying import retried
+from metering.domain.array_format import array_of
 from metering.domain.events import VoidEvent
 from metering.domain.rows import Row
 from metering.services import event_store
@@ -24,6 +25,9 @@ from metering.services.rollups import add_usage
 from metering.services.usage_lock import LockedUsage, lock_usage_and_book
 from metering.services.voids import accept_voids
 
+# A close may hold the locks for some seconds. Who waits longer is told to try again, so that what
+# waits does not pile up.
+LOCK_SECONDS = 15
 _TOO_DEAR = "it would be worth a trillion dollars or more"
 
 
@@ -63,10 +67,10 @@ def store(batches: Sequence[Batch]) -> list[IngestResult]:
     results = {batch.arrival: batch.fresh_result() for batch in batches}
     for arrival, count in Counter(row.arrival for row in settled.accepted).items():
         results[arrival].accepted += count
-    for row in settled.duplicates:
-        results[row.arrival].duplicates += 1
-    for row in settled.unrated:
-        results[row.arrival].unrated += 1
+    for arrival, count in Counter(row.arrival for row in settled.duplicates).items():
+        results[arrival].duplicates += count
+    for arrival, count in Counter(row.arrival for row in settled.unrated).items():
+        results[arrival].unrated += count
     for row, code, detail in settled.refused:
         results[row.arrival].refused.append(refusal(row, code, detail))
     return [results[batch.arrival] for batch in batches]
@@ -118,7 +122,8 @@ def _attempt(work: _Work) -> _Outcome:
 def _accept(work: _Work) -> _Outcome:
     outcome = _Outcome()
     states, book_version = lock_usage_and_book(
-        customer_ids=list(dict.fromkeys(row.customer_id for row in work.rows))
+        customer_ids=list(dict.fromkeys(row.customer_id for row in work.rows)),
+        wait_seconds=LOCK_SECONDS,
     )
     sequences = {customer_id: state.ingest_seq for customer_id, state in states.items()}
     rates = customer_rates(
@@ -164,5 +169,5 @@ def _write_sequences(states: Mapping[int, LockedUsage], sequences: Mapping[int, 
                 "UPDATE metering_usagestate AS state SET ingest_seq = fresh.seq"
                 " FROM unnest(%s::bigint[], %s::bigint[]) AS fresh (customer_id, seq)"
                 " WHERE state.customer_id = fresh.customer_id",
-                [moved, [sequences[one] for one in moved]],
+                [array_of(moved), array_of(sequences[one] for one in moved)],
             )

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from metering.domain.array_format import array_of
 from metering.services.book_snapshot import HOLD, PRICE_BOOK_LOCK, VERSION
 
 _LOCK = (
     "SELECT customer_id, ingest_seq, terms_version FROM metering_usagestate"
-    " WHERE customer_id = ANY(%s) ORDER BY customer_id FOR NO KEY UPDATE"
+    " WHERE customer_id = ANY(%s::bigint[]) ORDER BY customer_id FOR NO KEY UPDATE"
 )
 
 
@@ -32,10 +33,15 @@ def lock_usage(*, customer_ids: Sequence[int]) -> dict[int, LockedUsage]:
     return lock_usage_and_book(customer_ids=customer_ids)[0]
 
 
-def lock_usage_and_book(*, customer_ids: Sequence[int]) -> tuple[dict[int, LockedUsage], int]:
-    """The same, and the version of the price book that is held."""
+def lock_usage_and_book(
+    *, customer_ids: Sequence[int], wait_seconds: int = 0
+) -> tuple[dict[int, LockedUsage], int]:
+    """The same, and the version of the price book that is held.
+
+    Raises OperationalError after `wait_seconds` (0: never) of waiting for one of the locks.
+    """
     asked = sorted(set(customer_ids))
-    found, version = _locked(asked)
+    found, version = _locked(asked, wait_seconds)
     if len(found) < len(asked):
         with connection.cursor() as cursor:
             cursor.execute(
@@ -44,15 +50,19 @@ def lock_usage_and_book(*, customer_ids: Sequence[int]) -> tuple[dict[int, Locke
                 " ORDER BY customer_id ON CONFLICT DO NOTHING",
                 [[customer_id for customer_id in asked if customer_id not in found]],
             )
-        found, version = _locked(asked)
+        found, version = _locked(asked, wait_seconds)
     return found, version
 
 
-def _locked(customer_ids: list[int]) -> tuple[dict[int, LockedUsage], int]:
+def _locked(customer_ids: list[int], wait_seconds: int) -> tuple[dict[int, LockedUsage], int]:
+    patience = f"SET LOCAL lock_timeout = '{wait_seconds:d}s'; " if wait_seconds else ""
     with connection.cursor() as cursor:
-        # Three statements in one round trip, in this order.
-        cursor.execute(f"{HOLD}; {_LOCK}; {VERSION}", [*PRICE_BOOK_LOCK, customer_ids])
-        cursor.nextset()
+        # Three statements (or four) in one round trip, in this order.
+        cursor.execute(
+            f"{patience}{HOLD}; {_LOCK}; {VERSION}", [*PRICE_BOOK_LOCK, array_of(customer_ids)]
+        )
+        for _ in range(2 if wait_seconds else 1):
+            cursor.nextset()
         found = {
             customer_id: LockedUsage(seq, version)
             for customer_id, seq, version in cursor.fetchall()

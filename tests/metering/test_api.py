@@ -11,7 +11,7 @@ from billing.models import ApiKeyKind, Customer
 from billing.services import api_keys, clock
 from metering.api import throttling
 from metering.models import Price, UsageEvent
-from tests.metering.conftest import NOW, open_terms
+from tests.metering.conftest import NOW, make_customer, open_terms
 from tests.metering.sending import event, tokens
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("prices")]
@@ -97,6 +97,14 @@ def test_only_agents_post_usage_and_only_for_their_customers(
     answer = post(limited, tokens("a"), tokens("b", subject="bolt"))
     assert answer.json()["refused"][0]["code"] == "unknown_customer"
     assert [kept.customer_id for kept in UsageEvent.objects.all()] == [bolt.pk]
+
+
+@pytest.mark.parametrize("key", ["null", "a.b-c_d", "0"])
+def test_any_key_that_a_customer_may_have_is_found(agent: APIClient, key: str) -> None:
+    make_customer(key)
+    assert post(agent, tokens("a", subject=key)).json()["accepted"] == 1
+    for nobody in ('nu"ll', "a,b", "{}", "a\\", "NULL", " "):
+        assert post(agent, tokens("a", subject=nobody)).status_code == 422
 
 
 def test_too_fast_is_429_and_says_when(agent: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import DataError
 
 from billing.models import Customer
 from metering.models import UsageEvent
@@ -77,7 +77,7 @@ def test_where_the_joint_transaction_fails_each_is_tried_alone(
 
     def no_two(batches: Sequence[Batch]) -> list[IngestResult]:
         if len(batches) > 1 or any(row.event.id == "poison" for row in batches[0].rows):
-            raise OperationalError("not these")
+            raise DataError("not these")
         return store(batches)
 
     held._store = no_two
@@ -85,7 +85,7 @@ def test_where_the_joint_transaction_fails_each_is_tried_alone(
     def post(name: str) -> IngestResult | str:
         try:
             return send(tokens(name))
-        except OperationalError as error:
+        except DataError as error:
             return str(error)
 
     answers = at_once(*(lambda one=one: post(one) for one in ("a", "b", "poison", "c")))
