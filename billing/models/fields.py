@@ -1,10 +1,12 @@
-"""Model fields that refuse what PostgreSQL would silently round."""
+"""Model fields that refuse what PostgreSQL would silently round, and ranges of time."""
 
 from decimal import Decimal
 from typing import Any
 
+from django.contrib.postgres.fields import DateTimeRangeField
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Func
 
 from billing.domain.money import has_more_decimals_than
 
@@ -49,3 +51,10 @@ def price_field(**options: Any) -> ExactDecimalField:
 def fraction_field(**options: Any) -> ExactDecimalField:
     """A share between 0 and 1, such as a discount or a rollover fraction."""
     return ExactDecimalField(max_digits=9, decimal_places=8, **options)
+
+
+class TsTzRange(Func):
+    """Two columns as a range of time: for constraints that things do not overlap."""
+
+    function = "TSTZRANGE"
+    output_field = DateTimeRangeField()

@@ -4,12 +4,13 @@ Figures with the prefix `booked_` are what the journal holds; what is shown to a
 from the chain (commits/domain/chain.py). All stated amounts are whole cents.
 """
 
-from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.constraints import ExclusionConstraint
+from django.contrib.postgres.fields import ArrayField, RangeBoundary, RangeOperators
 from django.db import models
 from django.db.models import F, Q
 
 from billing.models import Customer, Invoice
-from billing.models.fields import cents_dollars_field, fraction_field, money_field
+from billing.models.fields import TsTzRange, cents_dollars_field, fraction_field, money_field
 from commits.domain.policies import EndOfTerm
 from metering.models import RateCard, UsagePeriod
 
@@ -174,6 +175,13 @@ class Quarter(models.Model):
             ),
             models.CheckConstraint(
                 name="quarter_ends_after_it_starts", condition=Q(ends_at__gt=F("starts_at"))
+            ),
+            ExclusionConstraint(
+                name="quarters_of_a_chain_do_not_overlap",
+                expressions=[
+                    ("origin", RangeOperators.EQUAL),
+                    (TsTzRange("starts_at", "ends_at", RangeBoundary()), RangeOperators.OVERLAPS),
+                ],
             ),
             models.CheckConstraint(
                 name="posted_quarter_says_when",

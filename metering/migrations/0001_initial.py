@@ -611,7 +611,7 @@ class Migration(migrations.Migration):
                 expressions=[
                     ("customer", "="),
                     (
-                        metering.models.usage._TsTzRange(
+                        billing.models.fields.TsTzRange(
                             "starts_at",
                             "ends_at",
                             django.contrib.postgres.fields.ranges.RangeBoundary(),

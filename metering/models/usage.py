@@ -6,17 +6,12 @@ balance read from them is never stale; `check_ledger` re-derives them from the e
 """
 
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import DateTimeRangeField, RangeBoundary, RangeOperators
+from django.contrib.postgres.fields import RangeBoundary, RangeOperators
 from django.db import models
-from django.db.models import F, Func, Q
+from django.db.models import F, Q
 
-from billing.models.fields import money_field, rate_field
+from billing.models.fields import TsTzRange, money_field, rate_field
 from metering.models.prices import RateCard
-
-
-class _TsTzRange(Func):
-    function = "TSTZRANGE"
-    output_field = DateTimeRangeField()
 
 
 class UsagePeriod(models.Model):
@@ -40,7 +35,7 @@ class UsagePeriod(models.Model):
                 expressions=[
                     ("customer", RangeOperators.EQUAL),
                     (
-                        _TsTzRange("starts_at", "ends_at", RangeBoundary()),
+                        TsTzRange("starts_at", "ends_at", RangeBoundary()),
                         RangeOperators.OVERLAPS,
                     ),
                 ],

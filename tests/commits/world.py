@@ -115,7 +115,7 @@ def use(
     return name
 
 
-def void(customer: Customer, target: str, *, now: datetime) -> None:
+def void(customer: Customer, target: str, *, now: datetime, source: str = "test") -> None:
     """Void one event."""
     send(
         [
@@ -126,7 +126,7 @@ def void(customer: Customer, target: str, *, now: datetime) -> None:
                 "subject": customer.key,
                 "time": now.isoformat(),
                 "type": "inference.void",
-                "data": {"source": "test", "id": target, "reason": "test"},
+                "data": {"source": source, "id": target, "reason": "test"},
             }
         ],
         now=now,

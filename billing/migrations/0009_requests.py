@@ -1,0 +1,18 @@
+"""Requests begin as such and are decided once: see sql/0009_requests.sql."""
+
+from pathlib import Path
+
+from django.db import migrations
+
+SQL = Path(__file__).parent / "sql"
+
+
+class Migration(migrations.Migration):
+    dependencies = [("billing", "0008_unlocking")]
+
+    operations = [
+        migrations.RunSQL(
+            (SQL / "0009_requests.sql").read_text(encoding="utf-8"),
+            (SQL / "0009_requests_reverse.sql").read_text(encoding="utf-8"),
+        )
+    ]

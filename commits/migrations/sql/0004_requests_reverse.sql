@@ -1,0 +1,9 @@
+DROP TRIGGER a_true_up_is_never_deleted ON commits_trueup;
+DROP TRIGGER a_true_up_is_decided_once ON commits_trueup;
+DROP TRIGGER a_true_up_begins_as_a_request ON commits_trueup;
+DROP TRIGGER a_credit_is_never_deleted ON commits_credit;
+DROP TRIGGER a_credit_is_decided_once ON commits_credit;
+DROP TRIGGER a_credit_begins_as_a_request ON commits_credit;
+DROP TRIGGER a_fixed_price_is_never_deleted ON commits_overriderequest;
+DROP TRIGGER a_fixed_price_is_decided_once ON commits_overriderequest;
+DROP TRIGGER a_fixed_price_begins_as_a_request ON commits_overriderequest;

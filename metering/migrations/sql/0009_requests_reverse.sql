@@ -1,0 +1,6 @@
+DROP TRIGGER a_waiver_is_never_deleted ON metering_waiver;
+DROP TRIGGER a_waiver_is_decided_once ON metering_waiver;
+DROP TRIGGER a_waiver_begins_as_a_request ON metering_waiver;
+DROP TRIGGER a_private_price_is_never_deleted ON metering_privatepricerequest;
+DROP TRIGGER a_private_price_is_decided_once ON metering_privatepricerequest;
+DROP TRIGGER a_private_price_begins_as_a_request ON metering_privatepricerequest;

@@ -1,0 +1,116 @@
+"""Every guard of the database is broken in plain SQL, and must say so by its own name.
+
+The list is made from the models and the triggers that are really there: a guard without an attack
+fails this test, and so does an attack on a guard that is gone.
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.db import DatabaseError, connection, transaction
+from rest_framework.test import APIClient
+
+from billing.models import ApiKeyKind, Invoice, JobRun
+from billing.services import accounting_periods, api_keys
+from billing.services.credit_note_requests import NoteRequest, request_note
+from commits.services import credits, overrides
+from metering.models import Price
+from metering.services import private_prices, waivers
+from metering.services.price_book import NewPrice
+from metering.services.rate_cards import Override
+from tests.commits.world import at, void
+from tests.faces.conftest import cast, pushed  # noqa: F401
+from tests.faces.world import NOW, Cast
+from tests.guards.attacks import NOT_ATTACKED, of_billing, of_commits, of_metering
+
+
+def everything_that_can_wait(cast: Cast) -> None:  # noqa: F811
+    """One row at least in every table that has a guard, and one request of each kind."""
+    user = User.objects.get(username="ada")
+    key = api_keys.create_api_key(kind=ApiKeyKind.FINANCE, now=NOW, user=user)
+    finance = APIClient()
+    finance.credentials(HTTP_AUTHORIZATION=f"Bearer {key.text}")
+    meter = {"key": "songs", "unit": "song"}
+    made = finance.post("/api/v1/meters", meter, format="json", headers={"Idempotency-Key": "k"})
+    assert made.status_code == 201
+    JobRun.objects.create(job="test", due_at=NOW)
+    acme = cast.acme
+    who: dict[str, Any] = {"actor_name": "ada", "now": NOW}
+    accounting_periods.lock_month(month=date(2025, 12, 1), **who)
+    period = accounting_periods.lock_month(month=date(2026, 1, 1), **who)
+    accounting_periods.request_unlock(period_id=period.pk, reason="x", **who)
+    invoice = Invoice.objects.filter(customer=acme, state="finalized").latest("created_at")
+    request_note(
+        invoice_id=invoice.pk,
+        request=NoteRequest(cents=100, reason="x", kind=None),
+        actor=user,
+        **who,
+    )
+    credits.request_credit(
+        commit_id=cast.acme_commit.pk,
+        request=credits.CreditRequest(amount=Decimal(5), reason="x"),
+        actor="ada",
+        now=NOW,
+    )
+    fixed = Override("tuned", "serverless", "output_tokens", Decimal(1), at("2026-06-01"))
+    for _ in range(2):
+        asked = overrides.request_override(
+            commit_id=cast.acme_commit.pk, override=fixed, actor="ada", now=NOW
+        )
+    overrides.approve_override(request_id=asked.pk, actor="ben", now=NOW)
+    price = NewPrice("tuned", "serverless", "input_tokens", Decimal(2), at("2026-06-01"))
+    for _ in range(2):
+        own = private_prices.request_private_price(customer=acme, price=price, **who)
+    private_prices.approve_private_price(request_id=own.pk, actor_name="ben", now=NOW)
+    assert Price.objects.filter(customer=acme).count() == 1
+    void(acme, "llama-2026-05-01", now=NOW, source="gateway")
+    waivers.request_waiver(customer=acme, reason="x", model="mystery-1", **who)
+
+
+def guards() -> set[str]:
+    """The names of all constraints of the models and of all triggers of the database."""
+    ours = [apps.get_app_config(name) for name in ("billing", "metering", "commits")]
+    named = {
+        constraint.name
+        for app in ours
+        for model in app.get_models()
+        for constraint in model._meta.constraints
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+               WHERE NOT tgisinternal
+                 AND (relname LIKE 'billing_%' OR relname LIKE 'metering_%'
+                      OR relname LIKE 'commits_%')"""
+        )
+        return named | {name for (name,) in cursor.fetchall()}
+
+
+def refused_by(statement: str) -> str:
+    """The guard that refuses a statement, or what happened instead."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
+            touched = cursor.rowcount
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            raise AssertionError(f"nobody: {touched} rows")
+    except DatabaseError as error:
+        found = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None)
+        return str(found or error)
+    except AssertionError as error:
+        return str(error)
+
+
+@pytest.mark.django_db
+def test_every_guard_refuses_what_its_name_says(pushed: Cast) -> None:  # noqa: F811
+    everything_that_can_wait(pushed)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+    attacks = {**of_billing(), **of_metering(), **of_commits()}
+    assert guards() == attacks.keys() | NOT_ATTACKED.keys()
+    answers = {guard: refused_by(statement) for guard, statement in attacks.items()}
+    assert {guard: answer for guard, answer in answers.items() if answer != guard} == {}
