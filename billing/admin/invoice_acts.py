@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
 
 from billing.admin import pages
 from billing.admin.access import (
@@ -19,6 +19,7 @@ from billing.admin.access import (
 from billing.admin.base import ReadOnlyAdmin
 from billing.models import Invoice, InvoiceState
 from billing.services import clock, invoice_voiding
+from billing.services.credit_notes import CREDITABLE
 
 VOIDABLE = (InvoiceState.DRAFT, InvoiceState.FINALIZED, InvoiceState.UNCOLLECTIBLE)
 
@@ -53,6 +54,13 @@ class InvoiceActs(ReadOnlyAdmin):
                 )
             )
         return found
+
+    def links_for(self, request: HttpRequest, invoice: Invoice) -> list[pages.Link]:
+        """Where the rest of what finance does with an invoice is asked for."""
+        if not is_controller(request) or invoice.state not in CREDITABLE:
+            return []
+        page = reverse("admin:billing_creditnote_add")
+        return [pages.Link("Ask for a credit note", f"{page}?invoice={invoice.pk}")]
 
     def void(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         reason = request.POST.get("reason", "")[:300]

@@ -85,6 +85,7 @@ class InvoiceAdmin(InvoiceActs):
             ],
             facts=self._facts(obj),
             buttons=self.buttons_for(request, obj),
+            links=self.links_for(request, obj),
             tables=[
                 pages.Table(
                     "Lines",
@@ -94,6 +95,7 @@ class InvoiceAdmin(InvoiceActs):
                     note="The amount decides; quantity and rate are for information. A line "
                     "leads to its explanation, down to the events.",
                 ),
+                *self._notes(obj),
                 self._entries(obj),
                 self._calls(obj),
             ],
@@ -125,6 +127,19 @@ class InvoiceAdmin(InvoiceActs):
         if invoice.tax_cents:
             facts.insert(2, ("of which tax", pages.cents(invoice.tax_cents)))
         return facts
+
+    def _notes(self, invoice: Invoice) -> list[pages.Table]:
+        rows = [
+            (
+                pages.link(note, "admin:billing_creditnote_change", note.pk, small=note.reason),
+                pages.text(note.get_kind_display()),
+                pages.state(note.state),
+                pages.cents(note.total_cents),
+            )
+            for note in invoice.credit_notes.all()
+        ]
+        headings = pages.columns("Credit note", "Kind", "State", "#Amount")
+        return [pages.Table("Credit notes", headings, rows)] if rows else []
 
     def _entries(self, invoice: Invoice) -> pages.Table:
         return pages.Table(

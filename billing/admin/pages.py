@@ -74,8 +74,17 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Submit:
+    """A second button of a form, known by its name."""
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the admin. `form` is shown above the rest and sent to this same address."""
+    """One page of the admin. `form` is shown above the rest and sent to this same address;
+    `form_also` is the act that its first button only previews."""
 
     title: str
     subtitle: str = ""
@@ -88,6 +97,7 @@ class Page:
     form: forms.Form | None = None
     form_method: str = "post"
     form_submit: str = "Save"
+    form_also: Submit | None = None
 
 
 def render(

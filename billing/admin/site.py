@@ -41,6 +41,10 @@ _NAVIGATION: list[tuple[str, list[tuple[str, str, str, str]]]] = [
         [
             ("Invoices", "receipt_long", "billing_invoice_changelist", "billing.view_invoice"),
             (
+                "Credit notes", "assignment_return", "billing_creditnote_changelist",
+                "billing.view_creditnote",
+            ),
+            (
                 "Journal entries", "menu_book", "billing_journalentry_changelist",
                 "billing.view_journalentry",
             ),
@@ -64,6 +68,10 @@ _NAVIGATION: list[tuple[str, list[tuple[str, str, str, str]]]] = [
             (
                 "Unrated usage", "help_center", "metering_unratedusage_changelist",
                 "metering.view_unratedusage",
+            ),
+            (
+                "Correct usage", "edit_calendar", "commits_commit_correct_usage",
+                "commits.change_commit",
             ),
             ("Waivers", "do_not_disturb_on", "metering_waiver_changelist", "metering.view_waiver"),
             (

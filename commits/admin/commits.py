@@ -23,13 +23,14 @@ from billing.domain.errors import BillingError
 from billing.services import clock
 from billing.templatetags import ledger_formats as formats
 from commits.admin.close_pages import CloseViews
+from commits.admin.corrections import CorrectionViews
 from commits.admin.forms import CommitForm
 from commits.models import Commit, CommitState
 from commits.services import balances, signing
 
 
 @admin.register(Commit)
-class CommitAdmin(CloseViews, RecordAdmin):
+class CommitAdmin(CloseViews, CorrectionViews, RecordAdmin):
     list_display = (
         "customer_name", "starts", "quarters", "instalment", "off", "end",
         "shown_state", "created",
@@ -79,7 +80,12 @@ class CommitAdmin(CloseViews, RecordAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         activate = self.act_path("<uuid:commit_id>/activate/", self.activate, "activate")
-        return [activate, *self.close_urls(), *super().get_urls()]
+        return [
+            activate,
+            *self.close_urls(),
+            *self.correction_urls(),
+            *super().get_urls(),
+        ]
 
     def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
         if not isinstance(form, CommitForm):

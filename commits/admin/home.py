@@ -8,7 +8,14 @@ from django.urls import reverse
 
 from billing.admin import pages
 from billing.admin.access import is_controller
-from billing.models import Invoice, InvoiceState, PeriodUnlock, RequestState, StripeEvent
+from billing.models import (
+    CreditNote,
+    Invoice,
+    InvoiceState,
+    PeriodUnlock,
+    RequestState,
+    StripeEvent,
+)
 from billing.templatetags import ledger_formats as formats
 from commits.models import (
     Close,
@@ -59,6 +66,10 @@ def _page() -> pages.Page:
     ]
     rows += [
         _row(
+            "Credit notes", "billing_creditnote_changelist", asked,
+            CreditNote.objects.filter(**requested).count(), to_decide,
+        ),
+        _row(
             "Waivers of usage", "metering_waiver_changelist", asked,
             Waiver.objects.filter(**requested).count(), to_decide,
         ),
@@ -80,6 +91,12 @@ def _page() -> pages.Page:
             "Invoices that do not reach Stripe", "billing_invoice_changelist",
             "?push_blocked__exact=1",
             Invoice.objects.filter(push_blocked=True).count(),
+            "Blocked for good until someone has looked.",
+        ),
+        _row(
+            "Credit notes that do not reach Stripe", "billing_creditnote_changelist",
+            "?push_blocked__exact=1",
+            CreditNote.objects.filter(push_blocked=True).count(),
             "Blocked for good until someone has looked.",
         ),
         _row(

@@ -17,7 +17,7 @@ from metering.domain.array_format import array_of
 from metering.domain.bodies import MAX_BYTES, MAX_EVENTS, decode_events, unpack
 from metering.domain.events import Event, QuantitiesEvent, Refusal
 from metering.domain.rows import Packer
-from metering.services import event_store
+from metering.services import event_store, storing
 from metering.services.batches import Batch, IngestResult, without_known
 from metering.services.book_snapshot import read_price_book
 from metering.services.intake import intake
@@ -50,12 +50,14 @@ def ingest(
     content_encoding: str = "",
     allowed_customer_ids: Collection[int] | None = None,
     limits: Limits = Limits(),
+    within: bool = False,
 ) -> IngestResult:
     """Accept the usage events of one request; what is accepted is durable.
 
     `allowed_customer_ids` limits an agent to some customers: the others are unknown to it. Locks
-    the usage of the customers concerned. Raises MalformedBody, TooLarge, and InvalidInput
-    `unsupported_media_type`; nothing has changed then.
+    the usage of the customers concerned. With `within` it is part of the caller's database
+    transaction, which may still be given up, and shares it with nobody. Raises MalformedBody,
+    TooLarge, and InvalidInput `unsupported_media_type`; nothing has changed then.
     """
     forms = FORMS.get(content_type.partition(";")[0].strip().lower())
     if forms is None:
@@ -68,7 +70,7 @@ def ingest(
     if event_store.fingerprints(refs=[row[:2] for row in batch.rows[:1]]):
         # A replay, as it seems: what is stored already is settled without a lock.
         batch = without_known(batch)
-    result = intake.accept(batch)
+    result = storing.store_within(batch) if within else intake.accept(batch)
     result.refused.sort(key=lambda refusal: refusal.index)
     return result
 

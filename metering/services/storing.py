@@ -57,10 +57,19 @@ def store(batches: Sequence[Batch]) -> list[IngestResult]:
     Where two carry the same key, the one that arrived first counts. Locks the usage of all their
     customers. Nothing is stored if it raises.
     """
+    return _store(batches, durable=True)
+
+
+def store_within(batch: Batch) -> IngestResult:
+    """Store one batch inside the caller's database transaction, which may still be given up."""
+    return _store([batch], durable=False)[0]
+
+
+def _store(batches: Sequence[Batch], *, durable: bool) -> list[IngestResult]:
     work, settled = _merged(batches)
     while work.rows:
         try:
-            _record(settled, _attempt(work))
+            _record(settled, _attempt(work, durable))
             break
         except event_store.EventKnown:
             work = _without_known(work, settled)
@@ -113,9 +122,9 @@ def _record(settled: _Outcome, outcome: _Outcome) -> None:
 
 
 @retried
-def _attempt(work: _Work) -> _Outcome:
+def _attempt(work: _Work, durable: bool) -> _Outcome:
     """One transaction. Raises EventKnown; of one that failed nothing was kept."""
-    with transaction.atomic(durable=True):
+    with transaction.atomic(durable=durable):
         return _accept(work)
 
 

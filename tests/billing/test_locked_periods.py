@@ -123,7 +123,7 @@ APPROVE = "UPDATE billing_periodunlock SET state = 'approved', decided_by = 'ben
         ("approved_by_another", "UPDATE billing_periodunlock SET state = 'approved'"),
         ("approved_by_another", APPROVE.replace("ben", "ada")),
         ("keeps who asked", APPROVE + ", requested_by = 'cy'"),
-        ("has_a_reason|keeps who asked", "UPDATE billing_periodunlock SET reason = ''"),
+        ("keeps its period and its reason", "UPDATE billing_periodunlock SET reason = 'y'"),
         ("decided once", f"{APPROVE}; {APPROVE.replace('ben', 'cy')}"),
         ("two people agreed on", f"{APPROVE}; {UNLOCK}; {UNLOCK}"),
         ("two people agreed on", f"{APPROVE}; {UNLOCK}; {UNLOCK.replace('now()', 'NULL')}"),

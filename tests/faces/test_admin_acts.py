@@ -5,10 +5,19 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
-from billing.models import AccountingPeriod, ApiKey, Customer, CustomerLogin, Invoice, PeriodUnlock
-from billing.services import api_keys
+from billing.models import (
+    AccountingPeriod,
+    ApiKey,
+    CreditNote,
+    Customer,
+    CustomerLogin,
+    Invoice,
+    PeriodUnlock,
+)
+from billing.services import api_keys, credit_note_push
 from commits.models import Close, Commit, Credit, OverrideRequest, Quarter, TrueUp
-from metering.models import Meter, Price, PrivatePriceRequest
+from commits.services import balances
+from metering.models import Meter, Price, PrivatePriceRequest, UsageEvent
 from tests.faces.conftest import LogIn
 from tests.faces.world import NOW, PASSWORD, Cast
 
@@ -240,6 +249,66 @@ def test_a_locked_month_is_unlocked_by_two(cast: Cast, log_in: LogIn) -> None:
     period.refresh_from_db()
     assert period.unlocked_at is not None
     assert "a fee came late" in ada.get(f"{page}change/").content.decode()
+
+
+def left_of(customer: Customer) -> Decimal:
+    """What is available, with the rollover still to come."""
+    balance = balances.read_balance(customer=customer, now=NOW)
+    return balance.available + balance.pending_rollover
+
+
+def test_a_credit_note_shows_its_effect_and_needs_two(pushed: Cast, log_in: LogIn) -> None:
+    ada, ben = log_in("ada"), log_in("ben")
+    invoice = Invoice.objects.get(customer=pushed.dune)
+    page = ada.get(f"/admin/billing/invoice/{invoice.pk}/change/").content.decode()
+    add = f"/admin/billing/creditnote/add/?invoice={invoice.pk}"
+    assert add in page and str(invoice.pk) in ada.get(add).content.decode()
+    given = {"invoice": invoice.pk, "amount": "1000", "reason": "two weeks of outage"}
+    before = left_of(pushed.dune)
+    effect = ada.post(add, given).content.decode()
+    assert "Off what is still to be paid" in effect and "Ask for it" in effect
+    assert not CreditNote.objects.exists(), "a preview stores nothing"
+    assert left_of(pushed.dune) == before
+    for wrong in ("0", "-5", "10.001", "1e30"):
+        answer = ada.post(add, {**given, "amount": wrong, "ask": "1"})
+        assert answer.status_code == 400
+    too_much = ada.post(add, {**given, "amount": "4000.01", "ask": "1"}).content.decode()
+    assert "more_than_invoiced" in too_much
+    assert not CreditNote.objects.exists()
+    ada.post(add, {**given, "ask": "1"})
+    note = CreditNote.objects.get()
+    path = f"/admin/billing/creditnote/{note.pk}/"
+    refused = ada.post(f"{path}approve/", follow=True).content.decode()
+    assert "another finance user must approve it" in refused
+    ben.post(f"{path}approve/")
+    note.refresh_from_db()
+    assert (note.state, note.decided_by, note.receivable_cents) == ("approved", "ben", 100_000)
+    assert left_of(pushed.dune) == before - 1000
+    shown = ada.get(f"{path}change/").content.decode()
+    assert "on its way" in shown and "two weeks of outage" in shown
+    credit_note_push.push_due_notes(now=NOW)
+    note.refresh_from_db()
+    assert note.stripe_id in ada.get(f"{path}change/").content.decode()
+
+
+def test_usage_is_corrected_after_its_effect_was_shown(cast: Cast, log_in: LogIn) -> None:
+    ada = log_in("ada")
+    page = "/admin/commits/commit/correct-usage/"
+    given = {
+        "customer": cast.acme.pk, "voids": "gateway, llama-2026-02-03", "reason": "counted twice",
+    }  # fmt: skip
+    assert "Apply this correction" not in ada.get(page).content.decode()
+    effect = ada.post(page, given).content.decode()
+    assert "Apply this correction" in effect and "was $" in effect
+    assert not UsageEvent.objects.filter(source="finance").exists(), "a preview stores nothing"
+    for wrong in ({"voids": "no comma"}, {"voids": "gateway, never"}, {"replacements": "{"}):
+        assert ada.post(page, {**given, **wrong, "apply": "1"}).status_code == 400
+    assert not UsageEvent.objects.filter(source="finance").exists()
+    assert ada.post(page, {**given, "apply": "1"}).status_code == 302
+    assert UsageEvent.objects.filter(source="finance").count() == 1
+    again = ada.post(page, {**given, "apply": "1"})
+    assert again.status_code == 400 and "correction_refused" in again.content.decode()
+    assert log_in("vera").post(page, given).status_code == 403
 
 
 def test_an_invoice_is_voided_and_reissued(pushed: Cast, log_in: LogIn) -> None:
