@@ -86,7 +86,7 @@ class Counts:
             for name, meaning in GAUGES.items():
                 lines += [f"# HELP metering_agent_{name} {meaning}",
                           f"# TYPE metering_agent_{name} gauge",
-                          f"metering_agent_{name} {self._gauges.get(name, 0):g}"]  # fmt: skip
+                          f"metering_agent_{name} {self._gauges.get(name, 0):.15g}"]  # fmt: skip
             for name, meaning in COUNTERS.items():
                 full = f"metering_agent_{name}_total"
                 lines += [f"# HELP {full} {meaning}", f"# TYPE {full} counter"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ LONGEST_RECORD = 100_000
 
 
 class DeadLettersFull(Exception):
-    """The file has reached its limit: nothing more is taken in until somebody looks."""
+    """The file has reached its limit, or its disk has: nothing more is taken in until somebody
+    looks."""
 
 
 class DeadLetters:
@@ -30,7 +30,6 @@ class DeadLetters:
         self.path = path
         self._most_bytes = most_bytes
         self._lock = threading.Lock()
-        self.counts: Counter[str] = Counter()
 
     @property
     def is_full(self) -> bool:
@@ -41,7 +40,11 @@ class DeadLetters:
             return False
 
     def add(self, letters: list[dict[str, Any]], now: float) -> None:
-        """Append letters, each with `code`, `detail`, and the `event` or `record` in question."""
+        """Append letters, each with `code`, `detail`, and the `event` or `record` in question.
+
+        Whether there is still room by the limit is for the caller to ask. Raises DeadLettersFull
+        if the disk does not take them.
+        """
         if not letters:
             return
         at = datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds")
@@ -50,18 +53,23 @@ class DeadLetters:
             for letter in letters
         )
         with self._lock:
-            is_new = not self.path.exists()
-            descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                if not _ends_a_line(descriptor):
-                    lines = "\n" + lines  # A crash has left half a line.
-                write_all(descriptor, lines.encode())
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            if is_new:
-                sync_directory(self.path.parent)
-            self.counts.update(str(letter["code"]) for letter in letters)
+                self._append(lines)
+            except OSError as error:
+                raise DeadLettersFull(f"{self.path.name}: {error.strerror}") from error
+
+    def _append(self, lines: str) -> None:
+        is_new = not self.path.exists()
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            if not _ends_a_line(descriptor):
+                lines = "\n" + lines  # A crash, or a full disk, has left half a line.
+            write_all(descriptor, lines.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if is_new:
+            sync_directory(self.path.parent)
 
 
 def _ends_a_line(descriptor: int) -> bool:

@@ -16,7 +16,7 @@ from metering.agent.answers import MALFORMED, Refusal, Settled, problem_of, read
 from metering.agent.client import Answer, Client, Unanswered
 from metering.agent.clock import Clock
 from metering.agent.counts import Counts
-from metering.agent.dead_letters import DeadLetters
+from metering.agent.dead_letters import DeadLetters, DeadLettersFull
 from metering.agent.delivered import Delivered, totals_of
 from metering.agent.segments import Batch
 from metering.agent.settings import BadSettings, Settings
@@ -144,7 +144,12 @@ class Delivery:
             {"code": one.code, "detail": one.detail, "event": json.loads(events[start + one.index])}
             for one in refused
         ]
-        self._letters.add(letters, self._clock.now())
+        while True:
+            try:
+                self._letters.add(letters, self._clock.now())
+                break
+            except DeadLettersFull as error:
+                self._failed(str(error), "no_room", slowly=False, after=0.0)
         for one in refused:
             self._counts.add("dead_letters", one.code)
 

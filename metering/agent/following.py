@@ -8,20 +8,18 @@ wherever it is unclear whether something was read, it is read.
 
 from __future__ import annotations
 
-import fnmatch
-import glob
 import logging
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from metering.agent.clock import Clock
 from metering.agent.counts import Counts
 from metering.agent.dead_letters import DeadLettersFull
+from metering.agent.families import Families, Member
 from metering.agent.intake import Intake
 from metering.agent.lines import OpenFile
 from metering.agent.positions import Position, best_fit, mark, mark_of
@@ -29,26 +27,12 @@ from metering.agent.spool import SpoolFull
 
 log = logging.getLogger("metering.agent")
 INPUT = "file"
-COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip")
 SETTLED_SECONDS = 1.0  # A copy that is still being made changes more often than that.
 ENDED_SECONDS = 5.0  # After so long a rotated file's last line will get no end any more.
 LEFT_SECONDS = 60.0  # After so long without a change a rotated file is closed.
-KEPT_POSITIONS = 20  # Of contents that are over, for each family.
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A file of a family as its directory lists it."""
-
-    path: str
-    device: int
-    inode: int
-    size: int
-    changed_at: float
-
-    @property
-    def identity(self) -> tuple[int, int]:
-        return self.device, self.inode
+KEPT_POSITIONS = 20  # Of contents that are over, for each family,
+MOST_POSITIONS = 2_000  # and of all families.
+STEPS = 32  # After so many megabytes of one file it is the others' turn.
 
 
 class Following:
@@ -62,13 +46,14 @@ class Following:
         counts: Counts,
         clock: Clock,
     ) -> None:
-        self._patterns = [os.path.abspath(one) for one in patterns]
+        self._families = Families(patterns)
         self._known = {name: Position(**stored) for name, stored in positions.items()}
         self._known_families = {one.path for one in self._known.values()}
         self._intake, self._counts, self._clock = intake, counts, clock
         self._open: dict[tuple[int, int], OpenFile] = {}
         self._news: dict[str, dict[str, Any] | None] = {}  # To be stored with the next lines.
         self._is_first = True
+        self._said: set[str] = set()  # What was complained of, and has not been well since.
 
     def run(self, stop: threading.Event, poll_seconds: float) -> None:
         """Follow until told to stop."""
@@ -76,10 +61,11 @@ class Following:
             try:
                 has_read = self.poll(stop)
                 self._counts.set(intake_paused=0)
+                self._said.discard("full")
             except (SpoolFull, DeadLettersFull) as error:
                 has_read = False
                 self._counts.set(intake_paused=1)
-                log.warning("the files are not read on for now: %s", error)
+                self._complain("full", f"the files are not read on for now: {error}")
             if not has_read:
                 self._clock.wait(stop, poll_seconds)
         self.close()
@@ -89,8 +75,8 @@ class Following:
 
         Raises SpoolFull and DeadLettersFull; what was not taken is read again.
         """
-        families = self._families()
-        listed = {path: list(_members(path)) for path in families}
+        paths = self._families.paths(self._known_families)
+        listed = {path: list(self._families.members(path)) for path in paths}
         for path, members in listed.items():
             self._meet(path, members)
         self._note_gone({one.identity for members in listed.values() for one in members})
@@ -98,7 +84,11 @@ class Following:
         self._store()
         has_read = False
         for one in list(self._open.values()):
-            has_read |= self._read(one, listed.get(one.position.path, []), stop)
+            try:
+                has_read |= self._read(one, listed.get(one.position.path, []), stop)
+            except OSError as error:
+                # Its disk or its network share: the others are still read.
+                self._complain(one.position.name, f"{one.position.path}: {error.strerror}")
         self._counts.set(unread_bytes=sum(one.unread() for one in self._open.values()))
         return has_read
 
@@ -109,17 +99,6 @@ class Following:
         self._open.clear()
 
     # --- Which files --------------------------------------------------------------------------
-    def _families(self) -> list[str]:
-        """The followed paths that there are, and those that there were: between two steps of a
-        rotation a name is missing for a moment."""
-        found = {
-            one for one in self._known_families
-            if any(fnmatch.fnmatchcase(one, pattern) for pattern in self._patterns)
-        }  # fmt: skip
-        for pattern in self._patterns:
-            found.update(glob.glob(pattern))
-        return sorted(one for one in found if not any(_is_sibling(one, of) for of in found))
-
     def _meet(self, path: str, members: list[Member]) -> None:
         """Open the members of a family that are new, or have grown since they were closed."""
         is_known = path in self._known_families
@@ -145,8 +124,9 @@ class Following:
             descriptor = os.open(member.path, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
             if not isinstance(error, FileNotFoundError):
-                log.warning("%s cannot be read: %s", member.path, error.strerror)
+                self._complain(member.path, f"{member.path} cannot be read: {error.strerror}")
             return
+        self._said.discard(member.path)
         found = os.fstat(descriptor)
         fresh = Position(path, found.st_dev, found.st_ino, 0, mark(b"", b""))
         if (fresh.device, fresh.inode) in self._open:
@@ -200,9 +180,10 @@ class Following:
                 self._note(one.begin_again())
                 self._note(one.position)
             to_the_end = is_left and now - one.changed_at >= ENDED_SECONDS
-            while (stop is None or not stop.is_set()) and (
-                step := one.next_lines(to_the_end=to_the_end)
-            ):
+            for _ in range(STEPS):
+                step = one.next_lines(to_the_end=to_the_end)
+                if step is None or (stop is not None and stop.is_set()):
+                    break
                 # Only what is taken may be stored: another file's lines could carry it along.
                 news = {**self._news, step.position.name: step.position.stored()}
                 self._intake.take(step.records, by=INPUT, live=False, positions=news)
@@ -229,8 +210,15 @@ class Following:
         over = [
             name for name, one in self._known.items() if one.is_over and one.path == position.path
         ]
-        for name in over[:-KEPT_POSITIONS]:
+        all_over = [name for name, one in self._known.items() if one.is_over]
+        for name in {*over[:-KEPT_POSITIONS], *all_over[:-MOST_POSITIONS]}:
             self._forget(name)
+
+    def _complain(self, about: str, words: str) -> None:
+        """Say it once, not at each look."""
+        if about not in self._said:
+            self._said.add(about)
+            log.warning("%s", words)
 
     def _forget(self, name: str) -> None:
         self._known.pop(name, None)
@@ -240,34 +228,6 @@ class Following:
         if self._news:
             self._intake.take([], by=INPUT, live=False, positions=self._news)
             self._news = {}
-
-
-def _members(path: str) -> Iterator[Member]:
-    """The files of a family: those that were rotated away first, the current one last."""
-    directory, name = os.path.split(path)
-    try:
-        entries = [one for one in os.scandir(directory) if one.name.startswith(name)]
-    except OSError:
-        return
-    for entry in sorted(entries, key=lambda one: (one.name == name, one.name)):
-        if entry.name != name and not _is_sibling(entry.path, path):
-            continue
-        try:
-            found = entry.stat()
-        except OSError:
-            continue  # Renamed or removed since.
-        if Path(entry.path).is_file():
-            changed_at = max(found.st_mtime, found.st_ctime)
-            yield Member(entry.path, found.st_dev, found.st_ino, found.st_size, changed_at)
-
-
-def _is_sibling(path: str, of: str) -> bool:
-    """Whether a path is that of a file rotated away from another."""
-    return (
-        path.startswith((f"{of}.", f"{of}-"))
-        and "/" not in path[len(of) :]
-        and not path.endswith(COMPRESSED)
-    )
 
 
 def _name(path: str, member: Member) -> str:

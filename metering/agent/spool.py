@@ -60,11 +60,6 @@ class Spool:
         """What the segments take on disk."""
         return sum(self._sizes.copy().values())
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the next append may be refused."""
-        return self.bytes_held >= self._most_bytes
-
     def append(self, events: Sequence[bytes], positions: Mapping[str, Any] | None = None) -> None:
         """Take events in, and how far their file has been read; durable when it returns.
 

@@ -61,8 +61,9 @@ class StandardInput:
             try:
                 self._intake.take(records, by=INPUT, live=True)
             except (SpoolFull, DeadLettersFull) as error:
+                if not self._counts.gauge("intake_paused"):
+                    log.warning("standard input waits: %s", error)
                 self._counts.set(intake_paused=1)
-                log.warning("standard input waits: %s", error)
                 if stop.is_set():
                     # They cannot be read again, so they go where a person finds them.
                     why = "the agent was stopped while its spool was full"

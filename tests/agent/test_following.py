@@ -276,3 +276,43 @@ def test_a_line_without_a_time_is_not_guessed(follower: Follower) -> None:
     follower.path.write_text('{"id":"a","model":"m","customer":"acme","prompt_tokens":5}\n')
     follower.poll()
     assert json.loads(follower.letters.path.read_text())["code"] == "no_time"
+
+
+def test_a_log_that_is_named_outright_is_no_rotated_one(tmp_path: Path) -> None:
+    """`gateway-2` beside `gateway`: two logs, both followed from their start."""
+    follower = Follower(tmp_path)
+    other = tmp_path / "usage.jsonl-2"
+    patterns = (str(follower.path), str(other))
+    intake = follower.following._intake
+    follower.following = Following(patterns, {}, intake, follower.counts, Clock())
+    follower.write(1)
+    other.write_text(json.dumps(own(2)) + "\n")
+    follower.poll()
+    assert sorted(follower.numbers()) == [1, 2]
+    follower.end()
+
+
+def test_a_file_that_cannot_be_read_is_said_once_and_the_others_are_read(
+    follower: Follower, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    follower.write(1)
+    follower.poll()
+    bad = follower.home / "usage.jsonl.1"
+    opened = os.open
+
+    def refusing(path: str, *rest: int) -> int:
+        if path == str(bad):
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *rest)
+
+    monkeypatch.setattr("metering.agent.following.os.open", refusing)
+    bad.write_text(json.dumps(own(3)) + "\n")
+    for n in (4, 5):
+        follower.write(n)
+        follower.poll()
+    assert follower.numbers() == [1, 4, 5]
+    assert len([one for one in caplog.messages if "cannot be read" in one]) == 1
+    monkeypatch.undo()
+    monkeypatch.setattr(following, "SETTLED_SECONDS", 0.0)
+    follower.poll()
+    assert follower.numbers() == [1, 4, 5, 3]
