@@ -8,6 +8,7 @@ never is, by constraint. Amounts are quantity x rate, exact, summed by the datab
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import NamedTuple
 
 from django.db import connection
@@ -41,29 +42,22 @@ def add_usage(*, rows: Sequence[RatedQuantity]) -> None:
     Several of one hour and key are netted first. Raises InvariantViolation if an hour has been
     rated at another rate, or if something is taken off that was never counted.
     """
-    netted: dict[tuple[int, int, datetime, str, str, str], RatedQuantity] = {}
-    for row in rows:
-        known = netted.get(row[:6])
-        netted[row[:6]] = (
-            row if known is None else row._replace(quantity=known.quantity + row.quantity)
-        )
-        if known is not None and known.rate != row.rate:
-            raise InvariantViolation("hour_rated_twice", "one hour, two rates")
     # Rows are written in key order. Customers are locked by then, so this is not for the locks but
     # for the index pages.
-    written = [row for _, row in sorted(netted.items()) if row.quantity]
+    written = [row for row in _netted(sorted(rows)) if row.quantity]
     if not written:
         return
     names: dict[tuple[str, str, str], int] = {}
     numbers = [names.setdefault(row[3:6], len(names) + 1) for row in written]
     customers, periods, hours, _, _, _, rates, quantities = zip(*written, strict=True)
+    seconds = {hour: int(hour.timestamp()) for hour in set(hours)}
     with connection.cursor() as cursor:
         cursor.execute(
             _ADD,
             [
                 array_of(customers),
                 array_of(periods),
-                array_of(int(hour.timestamp()) for hour in hours),
+                array_of(seconds[hour] for hour in hours),
                 array_of(numbers),
                 array_of(f"{rate:f}" for rate in rates),
                 array_of(quantities),
@@ -75,6 +69,21 @@ def add_usage(*, rows: Sequence[RatedQuantity]) -> None:
                 "hour_rated_twice",
                 "an hour of usage has been rated at another rate before, or never counted",
             )
+
+
+def _netted(rows: list[RatedQuantity]) -> list[RatedQuantity]:
+    """Sorted rows with distinct keys: several of one key are added up."""
+    if all(one[5] != other[5] or one[:5] != other[:5] for one, other in pairwise(rows)):
+        return rows
+    found: list[RatedQuantity] = []
+    for row in rows:
+        if not found or found[-1][:6] != row[:6]:
+            found.append(row)
+        elif found[-1].rate != row.rate:
+            raise InvariantViolation("hour_rated_twice", "one hour, two rates")
+        else:
+            found[-1] = row._replace(quantity=found[-1].quantity + row.quantity)
+    return found
 
 
 def forget_empty(*, period_id: int) -> None:

@@ -51,7 +51,7 @@ BEGIN
             sum(quantity * rate) AS amount
         FROM unnest(customers, periods, hours, rates, quantities)
             AS given (customer_id, period_id, hour, rate, quantity)
-        GROUP BY 1, 2, 3
+        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     ), updated AS (
         UPDATE metering_usageday AS kept SET amount = kept.amount + given.amount FROM given
         WHERE kept.customer_id = given.customer_id AND kept.period_id = given.period_id
@@ -73,7 +73,7 @@ BEGIN
         SELECT customer_id, period_id, name, rate, sum(quantity) AS quantity
         FROM unnest(customers, periods, names, rates, quantities)
             AS given (customer_id, period_id, name, rate, quantity)
-        GROUP BY 1, 2, 3, 4
+        GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
     ), updated AS (
         UPDATE metering_usagetotal AS kept SET quantity = kept.quantity + given.quantity
         FROM given
