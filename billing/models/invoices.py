@@ -108,7 +108,10 @@ class Invoice(models.Model):
 class InvoiceLine(models.Model):
     """One line in whole cents. Tokens and rate are for information: the amount decides."""
 
-    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="lines")
+    # No index of its own: the unique key begins with it.
+    invoice = models.ForeignKey(
+        Invoice, on_delete=models.PROTECT, related_name="lines", db_index=False
+    )
     position = models.IntegerField()
     kind = models.CharField(max_length=16, choices=LineKind.choices)
     quarter_index = models.IntegerField()

@@ -83,21 +83,23 @@ def draft_invoices(drafts: Sequence[InvoiceDraft], *, now: datetime) -> list[Inv
             raise InvalidInput("invalid_invoice_lines", "; ".join(problems))
     if not drafts:
         return []
-    found = _drafted(drafts)
-    new = [draft for draft in drafts if draft.key not in found]
     try:
-        # A savepoint: losing the race to another worker must not end the caller's transaction.
-        with transaction.atomic():
-            made = _insert(new, now)
-    except IntegrityError as error:
-        made = []
+        return _inserted(drafts, now)
+    except IntegrityError:
+        # Some are there: of an earlier run, or of another worker who has just won the race.
         found = _drafted(drafts)
-        if any(draft.key not in found for draft in drafts):
-            raise IdempotencyConflict(
-                "invoice_exists", "There is another invoice for that occasion."
-            ) from error
-    found |= {draft.key: invoice for draft, invoice in zip(new, made, strict=False)}
+    try:
+        made = _inserted([draft for draft in drafts if draft.key not in found], now)
+    except IntegrityError as error:
+        raise IdempotencyConflict(
+            "invoice_exists", "There is another invoice for that occasion."
+        ) from error
+    found |= {_key_of(invoice): invoice for invoice in made}
     return [found[draft.key] for draft in drafts]
+
+
+def _key_of(invoice: Invoice) -> tuple[UUID, str, str, int]:
+    return (invoice.commit_id, invoice.occasion, invoice.occasion_ref, invoice.revision)
 
 
 def _drafted(drafts: Sequence[InvoiceDraft]) -> dict[tuple[UUID, str, str, int], Invoice]:
@@ -110,7 +112,7 @@ def _drafted(drafts: Sequence[InvoiceDraft]) -> dict[tuple[UUID, str, str, int],
     for invoice in Invoice.objects.filter(
         commit_id__in=commits, occasion__in=occasions, occasion_ref__in=refs
     ):
-        key = (invoice.commit_id, invoice.occasion, invoice.occasion_ref, invoice.revision)
+        key = _key_of(invoice)
         if key not in asked:
             continue
         if _digest(line_drafts_of(invoice)) != _digest(asked[key].lines):
@@ -120,6 +122,12 @@ def _drafted(drafts: Sequence[InvoiceDraft]) -> dict[tuple[UUID, str, str, int],
             )
         found[key] = invoice
     return found
+
+
+def _inserted(drafts: Sequence[InvoiceDraft], now: datetime) -> list[Invoice]:
+    # A savepoint: losing the race to another worker must not end the caller's transaction.
+    with transaction.atomic():
+        return _insert(drafts, now)
 
 
 def _insert(drafts: Sequence[InvoiceDraft], now: datetime) -> list[Invoice]:

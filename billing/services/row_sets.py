@@ -7,6 +7,7 @@ everywhere: every value goes through its field.
 
 import json
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection, models
@@ -75,5 +76,14 @@ def _values(field: Any, objects: Sequence[models.Model]) -> list[Any]:
     if isinstance(field, models.JSONField):
         return [None if value is None else json.dumps(value) for value in given]
     if isinstance(field, models.DecimalField):
-        return [field.get_db_prep_save(value, connection) for value in given]
+        return [_exact(field, value) for value in given]
     return given
+
+
+def _exact(field: Any, value: Any) -> Any:
+    """As the field would store it: one that cannot have too many decimals needs no other look."""
+    if value is None or type(value) is int:
+        return value
+    if type(value) is Decimal and value.as_tuple().exponent >= -field.decimal_places:
+        return value
+    return field.get_db_prep_save(value, connection)

@@ -126,8 +126,11 @@ class Quarter(models.Model):
     `index` counts from 1 within the commit, `position` within the chain of its origin.
     """
 
-    commit = models.ForeignKey(Commit, on_delete=models.PROTECT, related_name="quarters")
-    origin = models.ForeignKey(Commit, on_delete=models.PROTECT, related_name="+")
+    # No index of their own: the unique keys of a quarter begin with them.
+    commit = models.ForeignKey(
+        Commit, on_delete=models.PROTECT, related_name="quarters", db_index=False
+    )
+    origin = models.ForeignKey(Commit, on_delete=models.PROTECT, related_name="+", db_index=False)
     index = models.IntegerField()
     position = models.IntegerField()
     starts_at = models.DateTimeField()

@@ -17,7 +17,10 @@ class Grant(models.Model):
     true-up until it is invoiced.
     """
 
-    quarter = models.ForeignKey(Quarter, on_delete=models.PROTECT, related_name="grants")
+    # No index of its own: the unique key begins with it.
+    quarter = models.ForeignKey(
+        Quarter, on_delete=models.PROTECT, related_name="grants", db_index=False
+    )
     ref = models.CharField(
         max_length=64, help_text="the grant that the money came from first; stays while it rolls"
     )
@@ -78,7 +81,9 @@ class Grant(models.Model):
 class BookedDay(models.Model):
     """Exact dollars of usage of one quarter and UTC day that the journal already holds."""
 
-    quarter = models.ForeignKey(Quarter, on_delete=models.PROTECT, related_name="booked_days")
+    quarter = models.ForeignKey(
+        Quarter, on_delete=models.PROTECT, related_name="booked_days", db_index=False
+    )
     day = models.DateField()
     amount = money_field()
 

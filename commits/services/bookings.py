@@ -27,6 +27,7 @@ class Booking:
     days: list[BookedDay] = field(default_factory=list)
     grants: dict[int, Grant] = field(default_factory=dict)
     quarters: dict[int, Quarter] = field(default_factory=dict)
+    received: dict[int, Quarter] = field(default_factory=dict)
     origins: dict[UUID, Commit] = field(default_factory=dict)
     closes: dict[int, Close] = field(default_factory=dict)
     invoices: list[InvoiceDraft] = field(default_factory=list)
@@ -36,6 +37,10 @@ class Booking:
     def touch(self, quarter: Quarter) -> None:
         """Remember that what a quarter says has changed."""
         self.quarters[quarter.pk] = quarter
+
+    def receive(self, quarter: Quarter) -> None:
+        """Remember that nothing but what rolled into a quarter has changed."""
+        self.received[quarter.pk] = quarter
 
     def project(self, grants: Iterable[Grant]) -> None:
         """Remember grants whose figures have changed."""
@@ -62,6 +67,8 @@ def write_booking(booking: Booking) -> None:
     invoices.draft_invoices(booking.invoices, now=booking.now)
     save_grants(list(booking.grants.values()))
     row_sets.update_rows(booking.quarters.values(), QUARTER_FIELDS)
+    received = [item for pk, item in booking.received.items() if pk not in booking.quarters]
+    row_sets.update_rows(received, ["booked_rolled_in"])
     row_sets.update_rows(booking.origins.values(), ["book_runs", "booked_seq"])
     closes = booking.closes.values()
     row_sets.update_rows([close for close in closes if close.pk], CLOSE_FIELDS)

@@ -64,7 +64,7 @@ class Posting:
         booking.touch(quarter)
         if follower is not None:
             follower.booked_rolled_in = plan.figures.rolled_out
-            booking.touch(follower)
+            booking.receive(follower)
         if ends:
             _end(state, quarter, booking)
         close.state, close.posted_at = CloseState.POSTED, booking.now
@@ -167,6 +167,7 @@ def _end(state: ChainState, quarter: Quarter, booking: Booking) -> None:
     for ahead in reversed(state.quarters[quarter.position :]):
         if ahead.commit_id == commit.pk:
             booking.quarters.pop(ahead.pk, None)
+            booking.received.pop(ahead.pk, None)
             drop_quarter(state=state, quarter=ahead, now=booking.now)
 
 
