@@ -145,16 +145,14 @@ def _insert(drafts: Sequence[InvoiceDraft], now: datetime) -> list[Invoice]:
         for draft in drafts
     ]
     row_sets.insert_rows(made)
-    row_sets.insert_rows(
-        [
-            InvoiceLine(
-                invoice_id=draft.id,
-                position=position,
-                **{name: getattr(line, name) for name in _LINE_FIELDS},
-            )
+    row_sets.insert_values(
+        InvoiceLine,
+        ["invoice_id", "position", *_LINE_FIELDS],
+        (
+            [draft.id, position, *(getattr(line, name) for name in _LINE_FIELDS)]
             for draft in drafts
             for position, line in enumerate(draft.lines, start=1)
-        ]
+        ),
     )
     return made
 

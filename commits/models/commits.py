@@ -11,6 +11,7 @@ from django.db.models import F, Q
 
 from billing.models import Customer, Invoice
 from billing.models.fields import TsTzRange, cents_dollars_field, fraction_field, money_field
+from billing.models.loading import QuickLoad
 from commits.domain.policies import EndOfTerm
 from metering.models import RateCard, UsagePeriod
 
@@ -21,7 +22,7 @@ class CommitState(models.TextChoices):
     ENDED = "ended", "Ended"
 
 
-class Commit(models.Model):
+class Commit(QuickLoad):
     """A customer's promise: an instalment per quarter, a number of quarters, a discount, policies.
 
     `quarter_count` is null for an uncommitted customer (instalment 0, discount 0, no end).
@@ -120,7 +121,7 @@ class QuarterState(models.TextChoices):
     POSTED = "posted", "Posted"
 
 
-class Quarter(models.Model):
+class Quarter(QuickLoad):
     """One quarter of a commit, half-open `[starts_at, ends_at)`; a tail quarter has no instalment.
 
     `index` counts from 1 within the commit, `position` within the chain of its origin.

@@ -5,11 +5,12 @@ from django.db.models import F, Q
 
 from billing.models import Invoice
 from billing.models.fields import money_field
+from billing.models.loading import QuickLoad
 from commits.domain.chain import GrantKind
 from commits.models.commits import Quarter
 
 
-class Grant(models.Model):
+class Grant(QuickLoad):
     """Drawable dollars of one quarter, with what has been booked of them.
 
     Instalments, true-ups and credits are issued; rollover grants are written by the close of the
