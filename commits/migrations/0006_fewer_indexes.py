@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("commits", "0003_two_person_requests"),
+        ("commits", "0005_quarters_do_not_overlap"),
     ]
 
     operations = [
