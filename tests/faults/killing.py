@@ -48,8 +48,10 @@ class Killer:
             "backend": self._kill_backend, "postmaster": self._kill_postmaster,
             "agent": self._kill_agent,
         }  # fmt: skip
+        due = self._rng.sample(list(VICTIMS), len(VICTIMS))  # Each once, then as it comes.
         while not self._ended.wait(self._rng.uniform(*self._pause)):
             victim = self._rng.choices(list(VICTIMS), list(VICTIMS.values()))[0]
+            victim = due.pop() if due else victim
             with contextlib.suppress(psutil.NoSuchProcess):
                 self.kills[victim] += kill[victim]()
 

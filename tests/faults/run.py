@@ -7,8 +7,10 @@ ledger must hold each event once and the money of an independent sum.
 from __future__ import annotations
 
 import json
+import os
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,7 @@ def run(home: Path, seconds: float, seed: int, *, pause: tuple[float, float]) ->
     data_dir = home / "data"
     files.prepare(data_dir)
     with ExitStack() as resources:
+        resources.enter_context(_without("DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY"))
         resources.callback(postgres.remove, data_dir)
         service = resources.enter_context(running(data_dir, free_port()))
         ledger = Ledger.opened(service)
@@ -130,6 +133,16 @@ def run(home: Path, seconds: float, seed: int, *, pause: tuple[float, float]) ->
         outcome.kills, outcome.connections = dict(killer.kills), dict(proxy.fates)
         outcome.rotations, outcome.posts_repeated = log.rotations, poster.repeats
     return outcome
+
+
+@contextmanager
+def _without(*names: str) -> Iterator[None]:
+    """A service with a database of its own, whatever one the test run has: it is killed."""
+    kept = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 def _settle(outcome: Outcome, gateways: list[Gateway], proxy: Proxy) -> None:
