@@ -50,7 +50,8 @@ install: .venv/installed-demo
 install-dev: .venv/installed-demo .venv/installed-dev
 
 lock: .venv/installed-dev
-	@for name in requirements requirements-demo requirements-dev requirements-uv; do \
+	@for name in requirements requirements-demo requirements-archive requirements-dev \
+	    requirements-uv; do \
 	    $(PY) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	        --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	        $(UPGRADE) $$name.in -o $$name.lock; done

@@ -148,6 +148,34 @@ class UsageEvent(models.Model):
         return f"{self.source} {self.event_id}"
 
 
+class UsageArchive(models.Model):
+    """A Parquet file that holds what events of one month were called and where they came from.
+
+    The events stay, with everything that makes them unique and everything that they are worth;
+    their `source` says "archive/" and the id of this row, and their `event_id` is empty.
+    """
+
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    file = models.TextField(help_text="name of the file in the archive's directory")
+    sha256 = models.CharField(max_length=64)
+    row_count = models.BigIntegerField()
+    sums = models.JSONField(help_text="what the columns of quantities come to, as text")
+    archived_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = [
+            models.CheckConstraint(
+                name="an_archive_holds_a_stretch_of_time", condition=Q(ends_at__gt=F("starts_at"))
+            ),
+            models.CheckConstraint(name="an_archive_holds_events", condition=Q(row_count__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return self.file
+
+
 class UsageHour(models.Model):
     """Rated usage of one customer, hour, model, mode and meter. Within an hour the rate of a
     period cannot change, so a row has one rate; `quantity` is cumulative."""

@@ -26,7 +26,9 @@ STREAMED_PAGE = 2_000
 
 _PAGE = """
 SELECT event.occurred_at, event.event_key, event.seq, event.received_at, event.kind, event.source,
-    event.event_id, event.model, event.mode, event.input_tokens, event.cached_input_tokens,
+    -- What an archived event was called stands in its archive, under its key.
+    CASE event.event_id WHEN '' THEN event.event_key::text ELSE event.event_id END,
+    event.model, event.mode, event.input_tokens, event.cached_input_tokens,
     event.output_tokens, event.reasoning_tokens, event.gpu_seconds, event.busy_gpu_seconds,
     event.project, event.extra, void.source, void.event_id
 FROM metering_usageevent AS event

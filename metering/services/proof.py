@@ -122,6 +122,15 @@ WHERE (%(customer)s::bigint IS NULL OR customer_id = %(customer)s)
         <> (state.ingest_seq, state.ingest_seq, state.ingest_seq)""",
     ),
     (
+        "archive {0} holds {1} events, the table knows of {2}",
+        """
+SELECT archive.id, archive.row_count, coalesce(kept.events, 0)
+FROM metering_usagearchive AS archive LEFT JOIN (
+    SELECT source, count(*) AS events FROM metering_usageevent WHERE event_id = '' GROUP BY source
+) AS kept ON kept.source = 'archive/' || archive.id
+WHERE %(customer)s::bigint IS NULL AND archive.row_count <> coalesce(kept.events, 0)""",
+    ),
+    (
         "event {1} of customer {0} voids something that is no event of usage",
         """
 SELECT void.customer_id, void.event_key FROM metering_usageevent AS void

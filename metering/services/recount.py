@@ -39,7 +39,9 @@ LEFT JOIN metering_unratedusage AS known ON known.customer_id = event.customer_i
 # `sign` is 1 for what counts at the later cutoff only, -1 for what counted at the earlier one only.
 _MOVED = """
 WITH moved AS (
-    SELECT event.seq, event.source, event.event_id, event.occurred_at, void.event_id AS voided_by,
+    SELECT event.seq, event.source, event.occurred_at, void.event_id AS voided_by,
+        -- What an archived event was called stands in its archive, under its key.
+        CASE event.event_id WHEN '' THEN event.event_key::text ELSE event.event_id END AS event_id,
         date_trunc('hour', event.occurred_at, 'UTC') AS hour, event.model, event.mode,
         reported.meter, reported.quantity,
         (event.seq <= %(through)s AND coalesce(void.seq > %(through)s, true)
