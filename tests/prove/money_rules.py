@@ -93,9 +93,14 @@ class MoneyRules(Life):
         quarter=st.sampled_from([None, None, 1, 2]),
         days=st.sampled_from([None, None, -20, 1, 30, 400]),
         rolls=st.booleans(),
+        pause=pauses,
     )
-    def credit(self, amount: Fraction, quarter: int | None, days: int | None, rolls: bool) -> None:
+    def credit(
+        self, amount: Fraction, quarter: int | None, days: int | None, rolls: bool,
+        pause: timedelta,
+    ) -> None:  # fmt: skip
         """A credit, perhaps with an own end, perhaps rolling."""
+        self.tell(told.Advance(at=self.now + pause))
         expires = None if days is None else contracts.hour_of(self.now) + days * DAY
         if quarter is not None and quarter > (self.commit.quarters or 0):
             quarter = None
@@ -115,13 +120,13 @@ class MoneyRules(Life):
         found = [one.number for one in self.twin.world.facts.invoices if one.state == state]
         return found[which % len(found)] if found else None
 
-    @rule(which=st.integers(0, 9), outside=st.booleans())
-    def pay(self, which: int, outside: bool) -> None:
+    @rule(which=st.integers(0, 9), outside=st.booleans(), pause=pauses)
+    def pay(self, which: int, outside: bool, pause: timedelta) -> None:
         """An invoice is paid."""
         number = self._some_invoice(which, "finalized")
         if number is not None:
             through = "bank" if outside else "stripe"
-            self.tell(told.Pay(at=self.now, invoice=number, through=through))
+            self.tell(told.Pay(at=self.now + pause, invoice=number, through=through))
 
     @rule(which=st.integers(0, 9))
     def void_or_reissue(self, which: int) -> None:
@@ -134,12 +139,15 @@ class MoneyRules(Life):
         if number is not None:
             self.tell(told.VoidInvoice(at=self.now, invoice=number))
 
-    @rule(which=st.integers(0, 9), part=st.sampled_from([1, 3, 10, 10, 11]), usage=st.booleans())
-    def take_back(self, which: int, part: int, usage: bool) -> None:
+    @rule(which=st.integers(0, 9), part=st.sampled_from([1, 3, 10, 10, 11]), usage=st.booleans(),
+          pause=pauses)  # fmt: skip
+    def take_back(self, which: int, part: int, usage: bool, pause: timedelta) -> None:
         """A credit note over some tenths of what an invoice billed."""
         invoices = self.twin.world.facts.invoices
         if not invoices:
             return
         invoice = invoices[which % len(invoices)]
         cents = max(1, invoice.creditable(usage=usage) * part // 10)
-        self.tell(told.TakeBack(at=self.now, invoice=invoice.number, cents=cents, usage=usage))
+        self.tell(
+            told.TakeBack(at=self.now + pause, invoice=invoice.number, cents=cents, usage=usage)
+        )

@@ -48,11 +48,13 @@ class UsageRules(Life):
         self.tell(event)
         self.events.append(event)
 
-    @rule(parts=st.lists(st.tuples(uses, sizes, places), min_size=2, max_size=5))
+    @rule(parts=st.lists(st.tuples(uses, sizes, places), min_size=2, max_size=3), pause=pauses)
     def burst(
-        self, parts: list[tuple[tuple[str, str, tuple[str, ...], int], Fraction, int]]
-    ) -> None:
+        self, parts: list[tuple[tuple[str, str, tuple[str, ...], int], Fraction, int]],
+        pause: timedelta,
+    ) -> None:  # fmt: skip
         """Several events of the running quarter, each in a request of its own."""
+        self.tell(told.Advance(at=self.now + pause))
         for what, size, place in parts:
             event = self.use_of(what, size, self.moment(0, place))
             self.tell(event)
