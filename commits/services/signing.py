@@ -11,22 +11,19 @@ from decimal import Decimal
 from uuid import UUID, uuid4, uuid5
 
 from django.db import transaction
-from django.db.models import Q
 
-from billing.domain.errors import Conflict, InvalidInput, NotFound
-from billing.domain.money import ZERO
+from billing.domain.errors import InvalidInput, NotFound
 from billing.models import Customer, Invoice, Occasion
-from billing.services import audit, invoices, ledger
+from billing.services import audit, invoices
 from billing.services.retrying import retried
 from commits.domain.chain import GrantKind
-from commits.domain.periods import boundary, first_instant
-from commits.domain.terms import MAX_QUARTERS, CommitTerms, problems
-from commits.models import Commit, CommitState, Grant, Quarter, QuarterState
+from commits.domain.periods import first_instant
+from commits.domain.terms import CommitTerms, problems
+from commits.models import Commit, CommitState, Grant, Quarter
 from commits.services import invoicing
-from commits.services.books import book_and_write
-from commits.services.chains import ChainState, continues, load_chains, unbilled_overage
-from commits.services.quarters import drop_quarter, extend, open_quarter
-from commits.services.refunds import residue_entry
+from commits.services.chains import load_chains
+from commits.services.quarters import extend, open_quarter
+from commits.services.succession import book_moved_usage, join_predecessor, make_room
 from metering.services import rate_cards
 from metering.services.quotes import check_price
 from metering.services.rating import hour_of
@@ -104,8 +101,8 @@ def activate_commit(*, commit_id: UUID, actor: str, now: datetime) -> Commit:
         customer = commit.customer
         rate_cards.lock_usage(customer_ids=[customer.pk])
         starts_at = first_instant(commit.starts_on, commit.timezone)
-        _join_predecessor(commit, starts_at, now)
-        _make_room(commit, starts_at, now)
+        join_predecessor(commit, starts_at, now)
+        make_room(commit, starts_at, now)
         card = rate_cards.create_rate_card(
             customer_id=customer.pk,
             protected_from=starts_at if commit.price_protection else None,
@@ -138,7 +135,7 @@ def activate_commit(*, commit_id: UUID, actor: str, now: datetime) -> Commit:
         ]
         Grant.objects.bulk_create(grants)
         _draft_activation_invoice(commit, quarters, now)
-        _book(commit.origin_id, now)
+        book_moved_usage(commit.origin_id, now)
         audit.record(
             at=now,
             actor_name=actor,
@@ -183,116 +180,6 @@ def has_open_end(commit: Commit) -> bool:
     """Whether a quarter follows the term (a tail), or there is no term (uncommitted)."""
     ends_with_term = commit.end_of_term in ("expire", "refund") and commit.tail_quarters is None
     return commit.quarter_count is None or not ends_with_term
-
-
-def _join_predecessor(commit: Commit, starts_at: datetime, now: datetime) -> None:
-    """A commit that starts where an unposted last or tail quarter ends renews its chain.
-
-    It receives that quarter's rollover, and cents go on cumulating. Tail quarters that were opened
-    behind it go away; those still missing before it are opened, so that the tail reaches it. The
-    end of an uncommitted period is no renewal: that is cut instead.
-    """
-    latest = (
-        Quarter.objects.filter(
-            commit__customer=commit.customer,
-            commit__quarter_count__isnull=False,
-            commit__state=CommitState.ACTIVE,
-        )
-        .order_by("ends_at")
-        .last()
-    )
-    if latest is None or commit.quarter_count is None:
-        return
-    state = load_chains(origin_ids=[latest.origin_id], lock=True)[latest.origin_id]
-    last = _last_before(state, starts_at, now)
-    if last is None:
-        return
-    for ahead in reversed(state.quarters[last.position :]):
-        drop_quarter(state=state, quarter=ahead, now=now)
-    commit.origin_id = last.origin_id
-    commit.predecessor = state.commit_of(last)
-    commit.offset = last.position
-
-
-def _last_before(state: ChainState, starts_at: datetime, now: datetime) -> Quarter | None:
-    """The last or tail quarter that ends at `starts_at`; None where the chain is over by then.
-
-    Raises Conflict `commit_overlaps` where a tail without limit would run into the new term.
-    """
-    last = state.quarters[-1]
-    for _ in range(MAX_QUARTERS):
-        if last.ends_at >= starts_at or continues(state, last) is False:
-            break
-        commit = state.commit_of(last)
-        last = open_quarter(commit=commit, index=last.index + 1, now=now)
-        state.quarters.append(last)
-    if last.ends_at < starts_at and continues(state, last) is not False:
-        raise Conflict("commit_overlaps", "the tail before it has no end by then")
-    if last.ends_at > starts_at and last.starts_at < starts_at:
-        raise Conflict("commit_overlaps", "a successor starts at the end of a quarter")
-    found = next((q for q in state.quarters if q.ends_at == starts_at), None)
-    if found is None or found.index < (state.commit_of(found).quarter_count or 0):
-        return None
-    if found.commit_id != last.commit_id or found.state == QuarterState.POSTED:
-        raise Conflict("commit_overlaps", "another commit of this customer follows there")
-    return found
-
-
-def _make_room(commit: Commit, starts_at: datetime, now: datetime) -> None:
-    """Refuse a term that overlaps another's; an uncommitted one is cut where this one starts."""
-    term = commit.quarter_count
-    ends_at = (
-        boundary(commit.starts_on, commit.timezone, term, commit.period_months) if term else None
-    )
-    others = Quarter.objects.filter(commit__customer=commit.customer, ends_at__gt=starts_at)
-    if ends_at is not None:
-        others = others.filter(starts_at__lt=ends_at)
-    # One without an end goes on after the periods that are open by now.
-    endless = Commit.objects.filter(
-        customer=commit.customer,
-        state=CommitState.ACTIVE,
-        quarter_count__isnull=True,
-        cut_at__isnull=True,
-        quarters__starts_at__lt=starts_at,
-    )
-    fixed = Q(commit__quarter_count__isnull=False) | Q(state=QuarterState.POSTED)
-    running = {*others.values_list("origin", flat=True), *endless.values_list("pk", flat=True)}
-    if others.filter(fixed).exists() or (commit.quarter_count is None and running):
-        raise Conflict(
-            "commit_overlaps", "another commit of this customer is in force in that time"
-        )
-    for origin_id in sorted(running):
-        _cut_uncommitted(origin_id, starts_at, now)
-
-
-def _cut_uncommitted(origin_id: UUID, at: datetime, now: datetime) -> None:
-    """An uncommitted customer signs: the running period ends where the commit starts."""
-    state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
-    commit = state.origin
-    for quarter in reversed(state.quarters):
-        if quarter.starts_at >= at:
-            drop_quarter(state=state, quarter=quarter, now=now)
-        elif quarter.ends_at > at:
-            rate_cards.cut_period(period_id=quarter.usage_period_id, ends_at=at, now=now)
-            Quarter.objects.filter(pk=quarter.pk).update(ends_at=at)
-    commit.cut_at = at
-    if not Quarter.objects.filter(commit=commit).exclude(state=QuarterState.POSTED).exists():
-        commit.state, commit.ended_at = CommitState.ENDED, at
-    commit.save(update_fields=["cut_at", "state", "ended_at"])
-    state = _book(origin_id, now)
-    if state.quarters and state.open_quarter is None:
-        left = unbilled_overage(state.quarters)
-        entries = residue_entry(
-            state, state.quarters[-1], unbilled=left, kept=ZERO, never_billed={}, now=now
-        )
-        ledger.post_entries(entries=entries, now=now)
-
-
-def _book(origin_id: UUID, now: datetime) -> ChainState:
-    """Book usage that has moved between quarters, or has got one: no event came to tell of it."""
-    state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
-    book_and_write([state], now)
-    return state
 
 
 def _draft_activation_invoice(

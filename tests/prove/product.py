@@ -16,10 +16,11 @@ from uuid import UUID, uuid5
 
 from tests.oracle import happenings as told
 from tests.oracle.terms import Commit
-from tests.prove.translation import cloud_event, decimal_of, terms_of
+from tests.prove import finance
+from tests.prove.finance import ASKS, DECIDES
+from tests.prove.translation import cloud_event, terms_of
 
 NAMESPACE = UUID("7c0e9a52-9a3e-4b8e-8a55-3a4de0b3a001")
-ASKS, DECIDES = "ada", "ben"
 
 
 @dataclass
@@ -105,45 +106,14 @@ class Product:
 
     @apply.register
     def _(self, happening: told.AddOverride) -> str:
-        from commits.services import overrides
-        from metering.services.rate_cards import Override
-
-        price = happening.price
-        override = Override(
-            price.model, price.mode, price.meter, decimal_of(price.price), price.effective_at
-        )
-
-        def agree() -> None:
-            asked_for = overrides.request_override(
-                commit_id=self.commits[happening.commit],
-                override=override,
-                actor=ASKS,
-                now=happening.at,
-            )
-            overrides.approve_override(request_id=asked_for.pk, actor=DECIDES, now=happening.at)
-
-        return asked(agree)
+        commit = self.commits[happening.commit]
+        return asked(lambda: finance.agree_on_price(commit, happening))
 
     @apply.register
     def _(self, happening: told.RequestTrueUp) -> str:
-        from commits.services import true_ups
-
-        request = true_ups.TrueUpRequest(
-            amount=decimal_of(happening.amount),
-            from_quarter=happening.from_quarter,
-            through_quarter=happening.through_quarter,
-            discount=None if happening.discount is None else decimal_of(happening.discount),
-            effective_at=happening.effective_at,
-            bill_now=happening.bill_now,
-        )
-
         def ask() -> None:
-            self.true_ups[happening.key] = true_ups.request_true_up(
-                commit_id=self.commits[happening.commit],
-                request=request,
-                actor=ASKS,
-                now=happening.at,
-            ).pk
+            commit = self.commits[happening.commit]
+            self.true_ups[happening.key] = finance.ask_for_true_up(commit, happening)
 
         return asked(ask)
 
@@ -160,67 +130,15 @@ class Product:
 
     @apply.register
     def _(self, happening: told.Credit) -> str:
-        from commits.services import credits
-
-        request = credits.CreditRequest(
-            amount=decimal_of(happening.amount),
-            reason="a reason",
-            quarter=happening.quarter,
-            expires_at=happening.expires_at,
-            rolls_over=happening.rolls_over,
-        )
-
-        def grant() -> None:
-            credit = credits.request_credit(
-                commit_id=self.commits[happening.commit],
-                request=request,
-                actor=ASKS,
-                now=happening.at,
-            )
-            credits.approve_credit(credit_id=credit.pk, actor=DECIDES, now=happening.at)
-
-        return asked(grant)
+        return asked(lambda: finance.grant_credit(self.commits[happening.commit], happening))
 
     @apply.register
     def _(self, happening: told.Waive) -> str:
-        from metering.services import waivers
-
-        def waive() -> None:
-            waiver = waivers.request_waiver(
-                customer=self.customers[happening.customer],
-                reason="a reason",
-                events=[(happening.source, happening.id)],
-                actor_name=ASKS,
-                now=happening.at,
-            )
-            waivers.approve_waiver(waiver_id=waiver.pk, actor_name=DECIDES, now=happening.at)
-
-        return asked(waive)
+        return asked(lambda: finance.waive(self.customers[happening.customer], happening))
 
     @apply.register
     def _(self, happening: told.TakeBack) -> str:
-        from billing.models import CreditNoteKind
-        from billing.services import credit_note_requests
-        from commits.services import credit_notes
-
-        kinds = {True: CreditNoteKind.OVERBILLED_USAGE, False: CreditNoteKind.UNUSED_INSTALMENT}
-        request = credit_note_requests.NoteRequest(
-            cents=happening.cents, reason="a reason", kind=kinds[happening.usage]
-        )
-
-        def take_back() -> None:
-            note = credit_note_requests.request_note(
-                invoice_id=self.invoices[happening.invoice],
-                request=request,
-                actor=None,
-                actor_name=ASKS,
-                now=happening.at,
-            )
-            credit_notes.approve_credit_note(
-                note_id=note.pk, actor=None, actor_name=DECIDES, now=happening.at
-            )
-
-        return asked(take_back)
+        return asked(lambda: finance.take_back(self.invoices[happening.invoice], happening))
 
     @apply.register
     def _(self, happening: told.Pay) -> str:
