@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 from billing.config.launcher import postgres
-from tests.bench import ingest
+from tests.bench import booking, closing, ingest
 
 
 def main() -> None:
@@ -14,7 +14,7 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="bench-") as place,
         postgres.running(Path(place)) as url,
     ):
-        for part in (ingest.measures,):
+        for part in (booking.measures, ingest.measures, closing.measures):
             for line in part(url, Path(place)):
                 sys.stdout.write(line + "\n")
                 sys.stdout.flush()

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 from tests.bench.apart import apart
 from tests.bench.lines import line
+from tests.bench.service import create_database
 
 ROUNDS, ENTRIES = 5, 400
 NETTINGS, EVENTS, COMMITS = 40, 1_000, 100
@@ -33,8 +34,8 @@ _numbers = count(1)
 
 
 def measures(url: str, place: Path) -> Iterator[str]:
-    """The lines about booking, on the database at `url`, which holds nothing yet."""
-    yield from apart(url, place, _measured)
+    """The lines about booking, on a database of their own on the server at `url`."""
+    yield from apart(create_database(url, "bench_booking"), place, _measured)
 
 
 def _measured() -> list[str]:

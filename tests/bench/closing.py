@@ -10,14 +10,17 @@ import os
 import resource
 import time
 from collections.abc import Iterator
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from statistics import median
 
-from tests.bench import ten_million
+from tests.bench import balance, ten_million
 from tests.bench.apart import apart, side_by_side
 from tests.bench.lines import line, note
+from tests.bench.service import create_database
 
-COMMITS, EVENTS_EACH = 10_000, 1_000
+COMMITS, FEW, EVENTS_EACH = 10_000, 10, 1_000
 WORKERS = 2
 _AGGREGATION = """
 SELECT event.customer_id, event.model, event.mode, reported.meter, sum(reported.quantity)
@@ -30,26 +33,37 @@ GROUP BY 1, 2, 3, 4"""
 
 
 def measures(url: str, place: Path) -> Iterator[str]:
-    """The line about closes, on the database at `url`, which holds nothing yet."""
+    """The lines about closes and balances, on databases of their own on the server at `url`."""
     commits = int(os.environ.get("BENCH_COMMITS", COMMITS))
+    full = create_database(url, "bench_closes")
+    small = create_database(url, "bench_few_closes")
+    _fill(full, place, commits)
+    _fill(small, place, FEW)
+    yield from balance.measures(full, small, place, customers=commits, few=FEW)
+    yield from _closes(full, place, commits)
+
+
+def _fill(url: str, place: Path, commits: int) -> None:
     begun = time.monotonic()
     apart(url, place, sign, commits)
     shares = [(number, WORKERS, commits, EVENTS_EACH) for number in range(WORKERS)]
     works = [(ten_million.ingest_share, share) for share in shares]
     if sum(side_by_side(url, place, works)) != commits * EVENTS_EACH:
         raise RuntimeError("not all events were accepted")
-    note(f"events are in after {time.monotonic() - begun:.0f} s")
     apart(url, place, book)
     note(f"{commits:,} commits, {commits * EVENTS_EACH:,} events: {time.monotonic() - begun:.0f} s")
+
+
+def _closes(url: str, place: Path, commits: int) -> Iterator[str]:
     before = apart(url, place, aggregation_seconds)
-    start = time.time() + 5
-    closed = side_by_side(url, place, [(close_all, (start,))] * WORKERS)
+    together = get_context("fork").Barrier(WORKERS)
+    closed = side_by_side(url, place, [(close_all, (together,))] * WORKERS)
     if sum(rows for rows, *_ in closed) != commits:
         raise RuntimeError(f"{closed} of {commits} quarters were posted")
-    seconds = max(end for _, end, *_ in closed) - start
+    seconds = max(one[2] for one in closed) - min(one[1] for one in closed)
     after = apart(url, place, aggregation_seconds)
     yield line("close_vs_aggregation", seconds, median([*before, *after]), unit="s")
-    early, late = (max(one[place] for one in closed) for place in (2, 3))
+    early, late = (max(one[column] for one in closed) for column in (3, 4))
     yield line("close_rss_growth", late - early, early, unit="bytes")
 
 
@@ -85,19 +99,26 @@ def aggregation_seconds() -> list[float]:
     return taken
 
 
-def close_all(start: float) -> tuple[int, float, int, int]:
-    """One worker's share from the moment `start`: the quarters it posted, when it was done, and
-    its peak memory after its second set and at the end, in bytes."""
+def close_all(together: Barrier) -> tuple[int, float, float, int, int]:
+    """One worker's share, begun when all are ready: the quarters it posted, when it began and was
+    done, and its peak memory after its second set and at the end, in bytes."""
     from django.db import connection
 
     from commits.services import closes
 
     connection.ensure_connection()
-    time.sleep(max(0.0, start - time.time()))
+    together.wait(120)
+    begun = time.time()
     posted, peaks = 0, []
     for rows in closes.closed_sets(as_of=ten_million.CLOSES_AT, now=ten_million.CLOSES_AT):
         posted += sum(row.state in ("posted", "invoiced") for row in rows)
         if rows:
             peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
     end = time.time()
-    return posted, end, peaks[min(1, len(peaks) - 1)] if peaks else 0, peaks[-1] if peaks else 0
+    return (
+        posted,
+        begun,
+        end,
+        peaks[min(1, len(peaks) - 1)] if peaks else 0,
+        peaks[-1] if peaks else 0,
+    )
