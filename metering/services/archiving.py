@@ -4,8 +4,8 @@ An event stays in its table for ever with what makes it unique (customer, key, f
 what it is worth (time, model, mode, quantities, project, sequence), so that a replay of it is still
 a duplicate, other content a conflict, a void is taken, and every dollar can be counted again
 without any file. Its source, id and labels, most of its bytes, move into the file of its month,
-which holds the whole event; the table's room is used again by new ones. Measured against keys kept
-apart from partitions: that costs a second row and header for each event from its first day on.
+which holds the whole event; the table's room is used again by new ones. Keys kept apart
+from partitions would cost each event a second row from its first day on.
 
 pyarrow is needed for this alone (requirements-archive.in).
 """
