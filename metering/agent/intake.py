@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,12 +18,12 @@ from metering.agent.clock import Clock
 from metering.agent.counts import Counts
 from metering.agent.dead_letters import DeadLetters, DeadLettersFull, told
 from metering.agent.forms.fields import Own, PassedOver, Unusable
+from metering.agent.repeats import Event, Lately
 from metering.agent.rules import Rules
 from metering.agent.spool import Spool
 
 FRAME_EVENTS, FRAME_BYTES = 500, 2**20
 LARGEST_EVENT = 2**20
-REMEMBERED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +52,9 @@ class Intake:
     ) -> None:
         self._rules, self._spool, self._letters = rules, spool, letters
         self._counts, self._clock = counts, clock
-        self._lately: OrderedDict[bytes, bytes] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lately = Lately()
+        # Who posted just before a crash, and was not answered, posts again.
+        self._lately.remember([Event.of(json.loads(one)) for one in spool.newest()])
 
     def take(
         self,
@@ -89,9 +88,9 @@ class Intake:
         self._letters.add(letters, self._clock.now())
         for letter in letters:
             self._counts.add("dead_letters", letter["code"])
-        new = self._not_lately(events)
-        self._append([text for text, _, _ in new], positions)
-        self._remember(new)
+        new = self._lately.new_of(events)
+        self._append([one.text for one in new], positions)
+        self._lately.remember(new)
         self._counts.add("taken", by, len(new))
         self._counts.add("repeated", by, len(events) - len(new))
         return taken
@@ -121,13 +120,13 @@ class Intake:
 
     def _outcomes(
         self, record: Arrived, received_at: datetime | None
-    ) -> list[PassedOver | Unusable | tuple[bytes, bytes, bytes]]:
-        """What a record comes to; an event as its text, its key and its fingerprint."""
+    ) -> list[PassedOver | Unusable | Event]:
+        """What a record comes to."""
         try:
             decoded = json.loads(record.text, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
             return [Unusable("no_json", str(error)[:200])]
-        found: list[PassedOver | Unusable | tuple[bytes, bytes, bytes]] = []
+        found: list[PassedOver | Unusable | Event] = []
         for number, reading in enumerate(forms.read(decoded)):
             if isinstance(reading, PassedOver | Unusable):
                 found.append(reading)
@@ -139,29 +138,8 @@ class Intake:
             else:
                 event = self._rules.event(reading, record.headers, anchor, received_at)
                 has_time = reading.time is not None
-            found.append(event if isinstance(event, Unusable) else _identified(event, has_time))
+            found.append(event if isinstance(event, Unusable) else _checked(event, has_time))
         return found
-
-    def _not_lately(
-        self, events: Sequence[tuple[bytes, bytes, bytes]]
-    ) -> list[tuple[bytes, bytes, bytes]]:
-        """Without those that came a moment ago with the same content: a sender that repeats."""
-        new, here = [], dict[bytes, bytes]()
-        with self._lock:
-            for one in events:
-                _, key, fingerprint = one
-                if fingerprint not in (self._lately.get(key), here.get(key)):
-                    here[key] = fingerprint
-                    new.append(one)
-        return new
-
-    def _remember(self, events: Sequence[tuple[bytes, bytes, bytes]]) -> None:
-        """Only what is in the spool: a repetition is answered as if it were taken again."""
-        with self._lock:
-            for _, key, fingerprint in events:
-                self._lately[key] = fingerprint
-            while len(self._lately) > REMEMBERED:
-                self._lately.popitem(last=False)
 
 
 def anchor(*parts: bytes | str | int) -> str:
@@ -173,20 +151,11 @@ def anchor(*parts: bytes | str | int) -> str:
     return digest.hexdigest()[:40]
 
 
-def _identified(event: Mapping[str, Any], has_time: bool) -> Unusable | tuple[bytes, bytes, bytes]:
-    """The event as text, the hash of its identity, and that of its content.
-
-    A time that the agent has put in says when it came, so it is no part of the content.
-    """
-    # In ASCII, so that a lone surrogate in a text harms nothing.
-    text = json.dumps(event, separators=(",", ":")).encode()
-    if len(text) > LARGEST_EVENT:
-        return Unusable("too_large", f"an event of {len(text)} bytes")
-    key = hashlib.blake2b(digest_size=16)
-    for name in ("subject", "source", "id"):
-        key.update(event[name].encode("utf-8", "surrogatepass") + b"\0")
-    content = text if has_time else json.dumps(event["data"]).encode()
-    return text, key.digest(), hashlib.blake2b(content, digest_size=16).digest()
+def _checked(event: Mapping[str, Any], is_timed: bool) -> Event | Unusable:
+    made = Event.of(event, is_timed=is_timed)
+    if len(made.text) > LARGEST_EVENT:
+        return Unusable("too_large", f"an event of {len(made.text)} bytes")
+    return made
 
 
 def _letter(outcome: Unusable, record: Arrived, by: str) -> dict[str, Any]:

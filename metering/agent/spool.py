@@ -22,6 +22,7 @@ from metering.agent.segments import Batch, Place, head_of, payload_of
 
 log = logging.getLogger("metering.agent")
 SUFFIX = ".spool"
+NEWEST_SEGMENTS, MOST_NEWEST = 3, 100_000
 
 
 class SpoolFull(Exception):
@@ -87,6 +88,12 @@ class Spool:
                     return batch
                 batch.end = Place(number, one.end)
         return batch
+
+    def newest(self) -> list[bytes]:
+        """The events of the newest segments, delivered or not, as far as they are still there."""
+        with self._lock:
+            numbers = sorted(self._sizes)[-NEWEST_SEGMENTS:]
+        return self.read(Place(numbers[0]), MOST_NEWEST, self._segment_bytes * 4).events
 
     def forget_before(self, place: Place) -> None:
         """Remove the segments that lie wholly before a place. A damaged one is set aside."""

@@ -185,3 +185,18 @@ def test_half_requests_do_no_harm(service: FakeService, tmp_path: Path, head: st
             connection.sendall(head.encode())
         assert post(agent, own(1))[0] == 200
         until(lambda: len(service.events) == 1)
+
+
+def test_a_caller_that_repeats_itself_after_a_crash_is_counted_once(
+    service: FakeService, tmp_path: Path
+) -> None:
+    """The agent was killed after the events were safe and before it could say so."""
+    made = settings(service.url, tmp_path)
+    untimed = {"id": "a", "model": "m", "customer": "acme", "prompt_tokens": 1}
+    for start in range(2):
+        with an_agent(made) as agent:
+            assert post(agent, [untimed, own(1)])[0] == 200
+            assert agent.counts.of("repeated") == 2 * start
+            until(lambda: len(service.events) == 2)  # And for the totals to be written:
+            until(lambda: agent.counts.gauge("undelivered_events") == 0)
+    assert sum(row["events"] for row in agent.delivered.rows()) == 2
