@@ -2,10 +2,11 @@
 
 from django.urls import path, re_path
 
-from metering.api import events, private_prices, views, waivers
+from metering.api import cross_checks, events, private_prices, views, waivers
 
 urlpatterns = [
     path("usage", views.UsageView.as_view(), name="usage"),
+    path("usage/cross-checks", cross_checks.CrossChecksView.as_view(), name="cross-checks"),
     path("customers/<str:key>/usage", views.CustomerUsageView.as_view(), name="customer-usage"),
     path("customers/<str:key>/usage/events", events.EventsView.as_view(), name="customer-events"),
     re_path(

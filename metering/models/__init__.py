@@ -1,5 +1,6 @@
 """What metering stores: meters, prices, rate cards, usage events and their rollups."""
 
+from metering.models.cross_checks import ReportedTotal
 from metering.models.prices import (
     Meter,
     Price,
@@ -35,6 +36,7 @@ __all__ = [
     "RateCard",
     "RateDiscount",
     "RateOverride",
+    "ReportedTotal",
     "Resolution",
     "UnratedReason",
     "UnratedUsage",
