@@ -40,8 +40,8 @@ from metering.services import totals
 
 
 def settle_ended(*, now: datetime) -> int:
-    """Settle every ended chain whose usage is not what is booked, or that still has to give money
-    back. Idempotent; how many it was."""
+    """Settle every ended chain whose usage is not what is booked, or in which money
+    is still owed. Idempotent; how many it was."""
     found = sorted({*unsettled_origins(), *owing_origins()})
     return sum(settle_chain(origin_id=origin_id, now=now) for origin_id in found)
 
@@ -68,9 +68,11 @@ def unsettled_origins() -> list[UUID]:
 
 
 def owing_origins() -> list[UUID]:
-    """Ended chains that owe a cent or more for which no live invoice was there, in id order.
+    """Ended chains in which somebody still owes a cent or more, in id order.
 
-    A voided invoice that is issued again bills it again: then it is given back.
+    We do, where no live invoice was there to give it back on: a voided invoice that is issued
+    again bills it again. The customer does, where late usage had been booked in a period that was
+    taken away before it could close: there it was to be billed.
     """
     whole_cent = Decimal("0.01")
     kept = (
@@ -86,10 +88,14 @@ def owing_origins() -> list[UUID]:
             billed=Sum(F("overage_billed_cents") + F("late_billed_cents")),
             exact=Sum(F("booked_overage") + F("overage_given_back")),
         )
-        .filter(exact__lt=F("billed") * whole_cent)
+        .exclude(exact=F("billed") * whole_cent)
     )
-    overbilled = (row["origin"] for row in sums if to_cents(row["exact"]) < row["billed"])
-    return sorted({*kept.values_list("origin", flat=True), *overbilled})
+    differing = (
+        row["origin"]
+        for row in sums
+        if not 0 <= to_cents(row["exact"]) - row["billed"] < stripe_minimum_cents()
+    )
+    return sorted({*kept.values_list("origin", flat=True), *differing})
 
 
 def _ended_quarters() -> QuerySet[Quarter]:

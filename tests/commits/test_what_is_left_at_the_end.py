@@ -72,6 +72,20 @@ def test_a_customer_who_signs_for_the_end_of_a_posted_month(acme: Customer) -> N
     }
 
 
+def test_late_usage_booked_in_a_month_that_is_taken_away_is_billed(acme: Customer) -> None:
+    signed(acme, instalments=(), discount=D(0), period_months=1)
+    use(acme, "8", "2026-01-10", now=at("2026-01-10"))
+    days("2026-02-05")
+    use(acme, "4", "2026-01-11", now=at("2026-02-05"))
+    days("2026-02-06")  # booked in February, which would have billed it
+    signed(acme, instalments=("100",), starts_on=date(2026, 2, 1), now=at("2026-02-06"))
+    days("2026-02-07")
+    (line,) = Invoice.objects.get(occasion="adjustment").lines.all()
+    assert (line.kind, line.amount_cents) == ("late_usage", 500)
+    assert trial_balance(acme)["overage_revenue"] == D(-15)
+    assert "rounding" not in trial_balance(acme)
+
+
 def test_overage_given_back_is_refunded_although_nothing_was_billed_in_advance(
     acme: Customer,
 ) -> None:

@@ -122,6 +122,36 @@ ENDINGS: dict[str, Story] = {
         until("2026-03-01"), *late("2026-01-10", "7", "c", "2026-03-01"), until("2026-03-03"),
         void("b", "2026-03-03"), until("2026-03-06"),
     ],
+    "late usage is booked in a month that a commit then takes away": [
+        *signed(MONTHLY), spend("2026-01-10", "6.004", "a"), until("2026-02-05"),
+        spend("2026-01-11", "2.3", "b", arrives="2026-02-05T01:00"),
+        Sign(
+            at=at("2026-02-05T02:00"),
+            commit=small("100", 1, key="B", starts_on=date(2026, 2, 1)),
+        ),
+        until("2026-02-07"), void("a", "2026-02-07"), until("2026-02-09"),
+    ],
+    "a credit cuts a quarter that has ended": [
+        *signed(small("100", 1, end="refund")),
+        Credit(
+            at=at("2026-01-05"), commit="A", key="c", amount=Fraction(10),
+            expires_at=at("2026-02-01"),
+        ),
+        spend("2026-01-20", "4", "a"), spend("2026-02-20", "50", "b"), until("2026-04-05"),
+        *late("2026-01-21", "5", "d", "2026-04-06"), void("a", "2026-04-08"), until("2026-04-09"),
+        *late("2026-02-21", "100", "e", "2026-04-10"), until("2026-04-12"),
+    ],
+    "a successor signed in the tail, refunds by hand, then the end": [
+        *signed(small("100", 1)), spend("2026-02-01", "20", "a"), until("2026-05-01"),
+        Sign(
+            at=at("2026-05-01"),
+            commit=small("30", 1, key="B", starts_on=date(2026, 10, 1), end="refund"),
+        ),
+        TakeBack(at=at("2026-05-02"), invoice=1, cents=1500, usage=False), until("2026-11-01"),
+        *late("2026-02-03", "70", "b", "2026-11-01"),
+        TakeBack(at=at("2026-11-03"), invoice=2, cents=3000, usage=False), until("2027-01-06"),
+        *late("2026-10-03", "9", "c", "2027-01-07"), void("b", "2027-01-09"), until("2027-01-11"),
+    ],
     "instalments below the minimum around one that is billed": [
         *signed(instalments("0.20", "60", "0.30", end="refund")), spend("2026-05-01", "0.1", "a"),
         until("2026-10-05"), *late("2026-05-01", "0.15", "b", "2026-10-06"), until("2026-10-09"),
