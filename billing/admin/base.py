@@ -53,6 +53,10 @@ class ReadOnlyAdmin(_ModelAdmin):
 
     related: tuple[str, ...] = ()
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        # PostgreSQL has no text with a NUL: there is nothing of that id.
+        return None if "\0" in object_id else super().get_object(request, object_id, from_field)
+
     # --- pages of our own ---------------------------------------------------------------------
     def page_of(self, request: HttpRequest, obj: Any) -> pages.Page | None:
         """The page of one object; None for Django's list of fields."""

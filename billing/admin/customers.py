@@ -141,7 +141,7 @@ class ApiKeyForm(PlainForm):
     user = forms.ModelChoiceField(
         User.objects.filter(is_staff=True, is_active=True),
         required=False,
-        help_text="For a finance key: the staff user that it acts for.",
+        help_text="For a finance key: the staff user that it acts for, which is you.",
     )
     expires_at = DayField(required=False, label="Expires on", help_text="UTC; empty: never.")
 
@@ -180,6 +180,11 @@ class ApiKeyAdmin(RecordAdmin):
 
     def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
         given = form.cleaned_data
+        me = user_of(request)
+        if given["user"] not in (None, me) and not request.user.is_superuser:
+            # Else one person could ask as one user and approve as another.
+            form.add_error("user", "A key acts for its user: only a superuser makes another's.")
+            return None
         try:
             new = api_keys.create_api_key(
                 kind=ApiKeyKind(given["kind"]),

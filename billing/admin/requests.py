@@ -67,12 +67,16 @@ class DecisionAdmin(ReadOnlyAdmin):
         return self.back_to(asked)
 
     def buttons_for(self, request: HttpRequest, asked: Any) -> list[pages.Button]:
-        """Approve and reject, while it waits and for those who may."""
+        """Approve and reject, while it waits and for those who may; its maker takes it back."""
         if asked.state != RequestState.REQUESTED or not is_controller(request):
             return []
+        rejection = self.url_of("reject", asked.pk)
+        if asked.requested_by == actor_of(request):
+            note = "You asked for it: another finance user approves it."
+            return [pages.Button("Take it back", rejection, tone="danger", note=note)]
         return [
             pages.Button("Approve", self.url_of("approve", asked.pk)),
-            pages.Button("Reject", self.url_of("reject", asked.pk), tone="danger", asks="reason"),
+            pages.Button("Reject", rejection, tone="danger", asks="reason"),
         ]
 
     def course_of(self, asked: Any) -> list[tuple[str, pages.Cell]]:

@@ -52,6 +52,8 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600  # A working day: these are finance's sessions.
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
+# How many proxies of ours add to X-Forwarded-For: whose address a login came from.
+TRUSTED_PROXIES = env.integer("TRUSTED_PROXIES", int(IS_PUBLIC), most=10)
 # The largest usage batch that the API takes, unpacked, and room for its envelope.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 17 * 2**20
 
@@ -72,6 +74,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "billing.config.content_security.ContentSecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

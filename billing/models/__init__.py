@@ -12,6 +12,7 @@ from billing.models.invoices import (
     StripeCall,
 )
 from billing.models.ledger import JournalEntry, LedgerAccount, Posting
+from billing.models.logins import LoginAttempt
 from billing.models.periods import AccountingPeriod, PeriodUnlock
 from billing.models.records import (
     AuditEvent,
@@ -41,6 +42,7 @@ __all__ = [
     "JournalEntry",
     "LedgerAccount",
     "LineKind",
+    "LoginAttempt",
     "Occasion",
     "PeriodUnlock",
     "Posting",

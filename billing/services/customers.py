@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from billing.domain.errors import Conflict, InvalidInput, NotFound
+from billing.domain.text import has_control_characters
 from billing.models import Customer
 from billing.services import audit
 
@@ -61,12 +62,14 @@ def _problems(key: str, name: str, email: str, timezone: str) -> dict[str, str]:
         )
     if not name.strip() or len(name) > 200:
         problems["name"] = "name: 1 to 200 characters"
-    if "\0" in name:
-        problems["name"] = "name: no NUL characters"
+    if has_control_characters(name):
+        problems["name"] = "name: no line breaks or other control characters"
     try:
         validate_email(email)
     except ValidationError:
         problems["email"] = "email: not an email address"
+    if has_control_characters(email):
+        problems["email"] = "email: no line breaks or other control characters"
     if len(email) > 254:
         problems["email"] = "email: at most 254 characters"
     if not _is_zone(timezone):

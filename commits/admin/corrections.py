@@ -140,7 +140,7 @@ def _quarters(preview: CorrectionPreview) -> pages.Table:
         for name in _SHOWN:
             before, after = getattr(one.before, name), getattr(one.after, name)
             small = f"was {formats.dollars(before)}" if before != after else ""
-            tone = "bad" if small else ""
+            tone = "changed" if small else ""
             cells.append(pages.Cell(formats.dollars(after), number=True, tone=tone, small=small))
         quarter = pages.link(
             f"Q{one.index}", "admin:commits_commit_close", one.commit_id, one.index

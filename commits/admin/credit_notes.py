@@ -2,7 +2,7 @@
 each came on its way to Stripe."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django import forms
@@ -27,9 +27,21 @@ from billing.tasks import push_credit_note
 from billing.templatetags import ledger_formats as formats
 from commits.services import credit_notes
 
+if TYPE_CHECKING:
+    _ModelChoice = forms.ModelChoiceField[Invoice]
+else:
+    _ModelChoice = forms.ModelChoiceField
+
+
+class InvoiceField(_ModelChoice):
+    """Invoices to choose from, told by more than their number."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return f"{obj}, {obj.customer.name}, {formats.cents(obj.total_cents)}"
+
 
 class CreditNoteForm(PlainForm):
-    invoice = forms.ModelChoiceField(
+    invoice = InvoiceField(
         Invoice.objects.filter(state__in=CREDITABLE).select_related("customer"),
         help_text="Finalized or paid; a draft is voided instead.",
     )

@@ -137,7 +137,7 @@ class GrantAdmin(ReadOnlyAdmin):
         ]
         tables: list[pages.Table] = []
         if found.grant is not None:
-            facts += _grant_facts(found.grant)
+            facts += [("Grant", _grant_link(found.grant.id)), *_origin_facts(found.grant)]
             tables = [_way(found.grant)]
         if found.usage is not None:
             facts += _share_facts(found.usage)
@@ -169,13 +169,21 @@ def _invoice_link(pk: Any) -> pages.Cell:
     return pages.link(str(pk)[:8], "admin:billing_invoice_change", pk)
 
 
-def _grant_facts(grant: GrantExplanation) -> Facts:
-    facts: Facts = [
+def _origin_facts(grant: GrantExplanation) -> Facts:
+    """Where a grant's money came from, and who agreed to it."""
+    return [
         ("Why", pages.text(grant.why)),
-        ("Kind", pages.text(formats.words(grant.kind), small=f"rolled {grant.times_rolled} times")),
         ("Granted", pages.instant(grant.created_at)),
         ("Asked by", pages.text(grant.requested_by or "-")),
         ("Approved by", pages.text(grant.approved_by or "-")),
+    ]
+
+
+def _grant_facts(grant: GrantExplanation) -> Facts:
+    rolled = f"rolled {grant.times_rolled} times" if grant.times_rolled else ""
+    facts: Facts = [
+        ("Kind", pages.text(formats.words(grant.kind), small=rolled)),
+        *_origin_facts(grant),
     ]
     if grant.expires_at:
         facts.append(("Expires", pages.instant(grant.expires_at)))
@@ -220,9 +228,9 @@ def _way(grant: GrantExplanation) -> pages.Table:
 def _usage_facts(usage: UsageExplanation) -> Facts:
     return [
         ("Usage booked by this entry", pages.money(usage.booked)),
-        ("Recomputed from the events", pages.money(usage.recomputed)),
         ("of which drawn from grants", pages.money(usage.drawn)),
         ("of which overage", pages.money(usage.overage)),
+        ("Recomputed from the events", pages.money(usage.recomputed)),
         ("Events counted", pages.count(usage.recounted.event_count)),
     ]
 

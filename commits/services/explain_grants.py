@@ -115,13 +115,13 @@ def _origin(grant: Grant) -> tuple[str, str, str]:
             from_quarter__lte=quarter.index, through_quarter__gte=quarter.index,
         ).count()  # fmt: skip
         signed = commit.instalments[quarter.index - 1]
-        why = f"instalment of Q{quarter.index}, signed as {signed}"
+        why = f"instalment of Q{quarter.index}, signed as ${signed:,}"
         if grant.amount != signed:
             why += f" and grown by {grown} approved true-up{'s' if grown != 1 else ''}"
         return why, commit.created_by, commit.activated_by
     if grant.true_up is not None:
         true_up = grant.true_up
-        why = f"true-up of {true_up.amount} for Q{quarter.index}"
+        why = f"true-up of ${true_up.amount:,} for Q{quarter.index}"
         return why, true_up.requested_by, true_up.decided_by
     if grant.ref.startswith("credit:"):
         credit = Credit.objects.filter(pk=UUID(grant.ref.removeprefix("credit:"))).first()

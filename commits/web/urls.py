@@ -3,6 +3,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path, reverse_lazy
 
+from billing.web.logins import LoginForm
 from commits.web import true_ups, views
 from commits.web.access import guarded
 
@@ -18,7 +19,11 @@ urlpatterns = [
     path(
         "login/",
         guarded(
-            auth.LoginView.as_view(template_name="web/login.html", redirect_authenticated_user=True)
+            auth.LoginView.as_view(
+                template_name="web/login.html",
+                redirect_authenticated_user=True,
+                authentication_form=LoginForm,
+            )
         ),
         name="login",
     ),

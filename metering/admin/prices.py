@@ -89,11 +89,19 @@ class MeterForm(PlainForm):
 
 @admin.register(Meter)
 class MeterAdmin(RecordAdmin):
-    list_display = ("key", "unit", "units_per_price")
+    list_display = ("key", "unit_words", "quoted")
     list_display_links = None
     form_class = MeterForm
     add_title = "New meter"
     add_note = "Priced per single unit. Usage may carry it from now on."
+
+    @admin.display(description="One of it", ordering="unit")
+    def unit_words(self, meter: Meter) -> str:
+        return formats.words(meter.unit)
+
+    @admin.display(description="Priced per", ordering="units_per_price")
+    def quoted(self, meter: Meter) -> str:
+        return formats.per_words(meter.key, meter.unit, meter.units_per_price)
 
     def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
         given = form.cleaned_data

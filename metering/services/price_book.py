@@ -17,6 +17,7 @@ from django.db import transaction
 
 from billing.domain.errors import Conflict, InvalidInput
 from billing.domain.money import plain
+from billing.domain.text import has_control_characters
 from billing.models import Customer
 from billing.services import audit
 from metering.models import Meter, Price, UnratedUsage
@@ -165,8 +166,8 @@ def add_meter(
         meter.clean_fields()
     except ValidationError as error:
         raise InvalidInput("invalid_meter", "; ".join(error.messages)) from error
-    if "\0" in unit:
-        raise InvalidInput("invalid_meter", "a unit is text")
+    if has_control_characters(unit):
+        raise InvalidInput("invalid_meter", "a unit has no line breaks or other control characters")
     with transaction.atomic():
         lock_price_book()
         if Meter.objects.filter(key=key).exists():

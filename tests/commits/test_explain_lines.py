@@ -93,7 +93,7 @@ def test_an_instalment_line_leads_to_its_grant_and_back(story: Commit) -> None:
     line = InvoiceLine.objects.filter(kind="instalment", quarter_index=2).get()
     grant = explain.explain_invoice_line(id=line.pk).grant
     assert grant is not None
-    assert grant.why == "instalment of Q2, signed as 30000.00"
+    assert grant.why == "instalment of Q2, signed as $30,000.00"
     assert grant.invoice_lines == (line.pk,)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,12 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from billing.models import Invoice
-from commits.models import Quarter, QuarterState
-from tests.faces.world import PASSWORD, Cast
+from billing.services import accounting_periods, credit_note_requests
+from billing.services.credit_note_requests import NoteRequest
+from commits.models import Grant, Quarter, QuarterState
+from metering.services import private_prices, waivers
+from metering.services.price_book import NewPrice
+from tests.faces.world import NOW, PASSWORD, Cast
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
@@ -33,6 +39,9 @@ def browser() -> Iterator[Browser]:
         )
         yield launched
         launched.close()
+
+
+HOUR = NOW.replace(minute=0)
 
 
 class Visitor:
@@ -170,4 +179,75 @@ def test_finance_looks_at_every_list(
     ada.see(f"/admin/billing/journalentry/{entry.pk}/change/", "a-entry")
     invoice = pushed.acme.invoices.latest("created_at")
     ada.see(f"/admin/billing/invoice/{invoice.pk}/change/", "a-invoice-page")
-    assert ada.outside == []
+    assert (ada.outside, ada.complaints) == ([], [])
+
+
+def paths_of_finance(cast: Cast) -> dict[str, str]:
+    """What finance does beside closes: explanations, requests, locks, corrections."""
+    period = accounting_periods.lock_month(month=date(2026, 3, 1), actor_name="ada", now=NOW)
+    unlock = accounting_periods.request_unlock(
+        period_id=period.pk, reason="A bank fee came late", actor_name="ada", now=NOW
+    )
+    waiver = waivers.request_waiver(
+        customer=cast.acme, reason="A trial that sales promised", model="mystery-1",
+        actor_name="ada", now=NOW,
+    )  # fmt: skip
+    private = private_prices.request_private_price(
+        customer=cast.acme,
+        price=NewPrice("acme-tuned", "serverless", "output_tokens", Decimal("3.25"), HOUR),
+        actor_name="ada",
+        now=NOW,
+    )
+    invoice = cast.acme.invoices.latest("created_at")
+    entry = cast.acme.entries.filter(code="usage.drawdown").latest("pk")
+    note = credit_note_requests.request_note(
+        invoice_id=invoice.pk,
+        request=NoteRequest(cents=100_000, reason="Two weeks of outage"),
+        actor=None,
+        actor_name="ada",
+        now=NOW,
+    )
+    rolled = Grant.objects.get(kind="rollover", quarter__commit=cast.acme_commit)
+    return {
+        "entry": f"billing/journalentry/{entry.pk}/change/",
+        "explain-posting": f"commits/grant/postings/{entry.postings.all()[0].pk}/",
+        "explain-line": f"commits/grant/lines/{invoice.lines.all()[0].pk}/",
+        "grants": "commits/grant/",
+        "grant": f"commits/grant/{rolled.pk}/change/",
+        "periods": "billing/accountingperiod/",
+        "period": f"billing/accountingperiod/{period.pk}/change/",
+        "period-add": "billing/accountingperiod/add/",
+        "unlock": f"billing/periodunlock/{unlock.pk}/change/",
+        "waivers": "metering/waiver/",
+        "waiver": f"metering/waiver/{waiver.pk}/change/",
+        "private-prices": "metering/privatepricerequest/",
+        "private-price": f"metering/privatepricerequest/{private.pk}/change/",
+        "private-price-add": "metering/privatepricerequest/add/",
+        "meters": "metering/meter/",
+        "prices": "metering/price/",
+        "credit-notes": "billing/creditnote/",
+        "credit-note": f"billing/creditnote/{note.pk}/change/",
+        "credit-note-add": f"billing/creditnote/add/?invoice={invoice.pk}",
+        "invoice": f"billing/invoice/{invoice.pk}/change/",
+        "correct-usage": "commits/commit/correct-usage/",
+        "index": "",
+    }
+
+
+@pytest.mark.parametrize(("width", "shot"), [(1440, "f"), (390, "p")])
+def test_finance_does_the_rest(
+    browser: Browser, live_server: LiveServer, pushed: Cast, width: int, shot: str
+) -> None:
+    ada = Visitor(browser, live_server.url, width=width)
+    ada.log_in("ada")
+    for name, path in paths_of_finance(pushed).items():
+        page = ada.see(f"/admin/{path}", f"{shot}-{name}")
+        assert page.locator("#content").is_visible(), path
+        assert not wider_than_window(page), path
+    page = ada.see("/admin/commits/commit/correct-usage/", f"{shot}-correct-usage")
+    page.select_option("select[name=customer]", label="Acme (acme)")
+    page.fill("textarea[name=voids]", "gateway, llama-2026-02-03")
+    page.fill("input[name=reason]", "Counted twice")
+    page.click("text=Show the effect")
+    assert "was $" in ada.shoot(f"{shot}-correct-usage-effect").inner_text("body")
+    assert (ada.outside, ada.complaints) == ([], [])
