@@ -3,9 +3,11 @@
 from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from billing.admin import pages
 from billing.admin.access import actor_of, refusal, user_of
 from billing.admin.base import RecordAdmin
 from billing.admin.forms import PlainForm, UtcHourField
@@ -35,7 +37,6 @@ class PriceAdmin(RecordAdmin):
     list_filter = ("mode", "meter", "effective_at", "customer")
     search_fields = ("model", "customer__key")
     related = ("meter", "customer")
-    list_display_links = None
     form_class = PriceForm
     add_title = "New list price"
     add_note = (
@@ -61,6 +62,21 @@ class PriceAdmin(RecordAdmin):
     @admin.display(description="In force from (UTC)", ordering="effective_at")
     def from_instant(self, price: Price) -> str:
         return formats.stamp(price.effective_at)
+
+    def page_of(self, request: HttpRequest, obj: Price) -> pages.Page:
+        price = pages.text(formats.exact(obj.price), small=f"per {self.per(obj)}")
+        return pages.Page(
+            title=f"List price of {obj.model}",
+            subtitle=f"Seen by {self.seen_by(obj)}",
+            facts=[
+                ("List price", price),
+                ("Mode", pages.text(formats.words(obj.mode))),
+                ("Meter", pages.text(formats.words(obj.meter_id))),
+                ("In force from", pages.instant(obj.effective_at)),
+                ("Source", pages.text(obj.source or "-")),
+                ("Added", pages.text(formats.instant(obj.created_at), small=obj.created_by)),
+            ],
+        )
 
     def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
         given = form.cleaned_data
@@ -90,7 +106,6 @@ class MeterForm(PlainForm):
 @admin.register(Meter)
 class MeterAdmin(RecordAdmin):
     list_display = ("key", "unit_words", "quoted")
-    list_display_links = None
     form_class = MeterForm
     add_title = "New meter"
     add_note = "Priced per single unit. Usage may carry it from now on."
@@ -102,6 +117,18 @@ class MeterAdmin(RecordAdmin):
     @admin.display(description="Priced per", ordering="units_per_price")
     def quoted(self, meter: Meter) -> str:
         return formats.per_words(meter.key, meter.unit, meter.units_per_price)
+
+    def page_of(self, request: HttpRequest, obj: Meter) -> pages.Page:
+        prices = reverse("admin:metering_price_changelist")
+        return pages.Page(
+            title=f"Meter {obj.key}",
+            facts=[
+                ("One of it", pages.text(self.unit_words(obj))),
+                ("Priced per", pages.text(self.quoted(obj))),
+                ("Prices", pages.count(obj.prices.count())),
+            ],
+            links=[pages.Link("Its prices", f"{prices}?meter__key__exact={obj.key}")],
+        )
 
     def record(self, request: HttpRequest, form: forms.Form) -> HttpResponse | None:
         given = form.cleaned_data

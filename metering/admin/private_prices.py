@@ -82,7 +82,7 @@ class PrivatePriceAdmin(RequestAdmin):
             title=f"Private price for {obj.model}",
             subtitle=obj.customer.name,
             facts=[
-                ("List price", pages.text(formats.exact(obj.price), small=per)),
+                ("List price", pages.text(formats.exact(obj.price), small=f"per {per}")),
                 ("Mode", pages.text(formats.words(obj.mode))),
                 ("Meter", pages.text(formats.words(meter.key))),
                 ("In force from", pages.instant(obj.effective_at)),

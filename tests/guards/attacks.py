@@ -74,6 +74,7 @@ def of_billing() -> dict[str, str]:
         "a_posting_is_never_changed": change("billing_posting", "amount = amount + 1"),
         "the_postings_are_never_emptied": emptied("billing_posting"),
         "a_journal_entry_is_never_changed": change("billing_journalentry", "description = 'x'"),
+        "the_key_of_an_entry_is_used_once": again("billing_journalentry"),
         "the_journal_is_never_emptied": emptied("billing_journalentry"),
         "an_entry_has_postings_that_sum_to_zero": again(
             "billing_journalentry", key="'planted'", accounting_date="'2026-05-01'"
@@ -207,6 +208,9 @@ def of_metering() -> dict[str, str]:
         ),
         "a_usage_event_is_never_changed": change("metering_usageevent", "output_tokens = 0"),
         "the_usage_events_are_never_emptied": emptied("metering_usageevent"),
+        "an_archive_is_never_changed": change("metering_usagearchive", "row_count = 2"),
+        "an_archive_holds_events": again("metering_usagearchive", row_count="0"),
+        "an_archive_holds_a_stretch_of_time": again("metering_usagearchive", ends_at="starts_at"),
         "usage_of_an_hour_is_not_negative": change("metering_usagehour", "quantity = -1"),
         "usage_of_a_period_is_not_negative": change("metering_usagetotal", "quantity = -1"),
         "one_unrated_row_per_event_and_meter": again("metering_unratedusage"),

@@ -18,7 +18,7 @@ from billing.models import ApiKeyKind, Invoice, JobRun
 from billing.services import accounting_periods, api_keys
 from billing.services.credit_note_requests import NoteRequest, request_note
 from commits.services import credits, overrides
-from metering.models import Price
+from metering.models import Price, UsageArchive
 from metering.services import private_prices, waivers
 from metering.services.price_book import NewPrice
 from metering.services.rate_cards import Override
@@ -38,6 +38,10 @@ def everything_that_can_wait(cast: Cast) -> None:  # noqa: F811
     made = finance.post("/api/v1/meters", meter, format="json", headers={"Idempotency-Key": "k"})
     assert made.status_code == 201
     JobRun.objects.create(job="test", due_at=NOW)
+    UsageArchive.objects.create(
+        starts_at=at("2025-01-01"), ends_at=at("2025-02-01"), file="x", sha256="x", row_count=1,
+        sums={}, archived_at=NOW,
+    )  # fmt: skip
     acme = cast.acme
     who: dict[str, Any] = {"actor_name": "ada", "now": NOW}
     accounting_periods.lock_month(month=date(2025, 12, 1), **who)

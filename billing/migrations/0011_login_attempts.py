@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0009_requests"),
+        ("billing", "0010_fewer_indexes"),
     ]
 
     operations = [
