@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.agent import running
 from tests.agent.service import FakeService, a_service
 from tests.scenarios import databases
 from tests.scenarios.world import World, a_world
@@ -14,8 +15,19 @@ from tests.scenarios.world import World, a_world
 @pytest.fixture
 def service() -> Iterator[FakeService]:
     """A service that accepts, unless told otherwise."""
-    with a_service() as running:
-        yield running
+    with a_service() as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def no_agent_stays_behind() -> Iterator[None]:
+    """A test that fails leaves no process of its own running."""
+    yield
+    for child in running.STARTED:
+        if child.poll() is None:
+            child.kill()
+            child.wait(10)
+    running.STARTED.clear()
 
 
 @pytest.fixture(scope="module")

@@ -76,6 +76,9 @@ def letters(made: Settings) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+STARTED: list[subprocess.Popen[bytes]] = []  # All that were; conftest.py ends what is left over.
+
+
 @dataclass
 class Process:
     """`python -m metering.agent` in a process of its own."""
@@ -91,6 +94,7 @@ class Process:
             self.child = subprocess.Popen(
                 self.command, cwd=ROOT, env=self.environment, stdin=stdin, stderr=log
             )
+        STARTED.append(self.child)
         return self.child
 
     def kill(self) -> None:
