@@ -208,6 +208,8 @@ def of_metering() -> dict[str, str]:
         ),
         "a_usage_event_is_never_changed": change("metering_usageevent", "output_tokens = 0"),
         "the_usage_events_are_never_emptied": emptied("metering_usageevent"),
+        "one_reported_total_per_source_and_group": again("metering_reportedtotal"),
+        "a_reported_total_is_not_negative": change("metering_reportedtotal", "quantity = -1"),
         "an_archive_is_never_changed": change("metering_usagearchive", "row_count = 2"),
         "an_archive_holds_events": again("metering_usagearchive", row_count="0"),
         "an_archive_holds_a_stretch_of_time": again("metering_usagearchive", ends_at="starts_at"),
