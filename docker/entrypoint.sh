@@ -7,6 +7,8 @@ celery_app="celery -A billing.config.celery"
 
 case "${1:-web}" in
     web)
+        # Fewer heaps with holes in them (billing/config/launcher/environment.py).
+        export MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-2}"
         exec gunicorn --config python:billing.config.gunicorn
         ;;
     worker)

@@ -33,4 +33,4 @@ def post_worker_init(_worker: object) -> None:
     """What is loaded by now stays: the collector need not look through it again and again, nor
     after every 700 objects when one batch of usage makes ten thousand."""
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(20_000, 10, 10)

@@ -93,7 +93,10 @@ def _length(request: Request) -> int:
 
 def _raw_body(request: HttpRequest) -> bytes:
     try:
-        return request.body
+        body = request.body
+        # DRF's request refers to itself: the body would stay until the collector comes.
+        request._body = b""
+        return body
     except RequestDataTooBig as error:
         raise TooLarge("the body is larger than one request may be") from error
     except UnreadablePostError as error:

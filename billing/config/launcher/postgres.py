@@ -25,14 +25,22 @@ from billing.config.launcher.cluster import DATABASE, SUPERUSER, Cluster, Postgr
 START_SECONDS = 30.0
 THROWAWAY_PREFIX = "ledger-test-"
 
+
+def _share_of_memory(parts: int, *, least: int, most: int) -> int:
+    """One of so many parts of the machine's memory, in megabytes, within bounds."""
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
+    return max(least, min(most, whole // parts))
+
+
 # For a machine of a few cores that is shared with others. What is not listed is PostgreSQL's
 # default; durability (fsync, synchronous_commit, full_page_writes) above all.
 SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "100",
-    "shared_buffers": "256MB",
-    "effective_cache_size": "2GB",
+    # The index of the event keys is hit all over: what of it does not fit is read again and again.
+    "shared_buffers": f"{_share_of_memory(8, least=256, most=2048)}MB",
+    "effective_cache_size": f"{_share_of_memory(2, least=1024, most=65536)}MB",
     "work_mem": "16MB",
     "maintenance_work_mem": "256MB",
     "max_wal_size": "4GB",

@@ -28,6 +28,7 @@ from billing.config.launcher.cluster import PostgresFailed
 from billing.config.launcher.environment import (
     SERVICE_LOCK,
     SERVICE_STATE,
+    WEB_MEMORY,
     is_set,
     local_environment,
 )
@@ -173,7 +174,11 @@ def _service(data_dir: Path, environment: dict[str, str]) -> list[Child]:
     schedule = str(data_dir / "celerybeat-schedule")
     worker = ["worker", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     return [
-        Child("web", ["-m", "gunicorn", "-c", "python:billing.config.gunicorn"], environment),
+        Child(
+            "web",
+            ["-m", "gunicorn", "-c", "python:billing.config.gunicorn"],
+            {**WEB_MEMORY, **environment},
+        ),
         Child("worker", [*celery, *worker], environment),
         Child("beat", [*celery, "beat", "--schedule", schedule, "--pidfile", ""], environment),
     ]
