@@ -223,6 +223,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "QuarterStateEnum": ["open", "planned", "approved", "posted", "invoiced"],
         "RequestStateEnum": ["requested", "approved", "rejected"],
         "CreditNoteKindEnum": "billing.models.CreditNoteKind",
+        "BackfillKindEnum": ["add", "replace"],
     },
 }
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from commits.api import corrections, credit_notes, explanations, requests, sandbox, views
+from commits.api import backfills, corrections, credit_notes, explanations, requests, sandbox, views
 
 urlpatterns = [
     path("commits", views.CommitsView.as_view()),
@@ -25,6 +25,12 @@ urlpatterns = [
     path("explain/postings/<int:pk>", explanations.ExplainPostingView.as_view()),
     path("explain/grants/<int:pk>", explanations.ExplainGrantView.as_view()),
     path("closes", views.ClosesView.as_view()),
+    path("backfills", backfills.BackfillsView.as_view()),
+    path("backfills/<uuid:backfill_id>", backfills.BackfillView.as_view()),
+    path("backfills/<uuid:backfill_id>/events", backfills.StagedEventsView.as_view()),
+    path("backfills/<uuid:backfill_id>/preview", backfills.BackfillPreviewView.as_view()),
+    path("backfills/<uuid:backfill_id>/approve", backfills.ApproveBackfillView.as_view()),
+    path("backfills/<uuid:backfill_id>/reject", backfills.RejectBackfillView.as_view()),
     path("customers/<str:key>/corrections", corrections.CorrectionsView.as_view()),
     path("customers/<str:key>/balance", views.BalanceView.as_view()),
     path("sandbox/clock", sandbox.SandboxClockView.as_view()),

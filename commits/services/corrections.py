@@ -6,7 +6,7 @@ before and after, and gives the database transaction up.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -94,10 +94,15 @@ def preview_correction(
 
     Raises what applying it would raise.
     """
+    return preview_of(customer, lambda: _take_in(customer, correction, now), now)
+
+
+def preview_of(customer: Customer, act: Callable[[], Any], now: datetime) -> CorrectionPreview:
+    """What `act`, which takes events in, would change of a customer's quarters."""
     before = _read(customer)
     try:
         with transaction.atomic():
-            _take_in(customer, correction, now)
+            act()
             sync_books(origin_ids=_origins(customer), now=now)
             raise _RollBackError(_read(customer))
     except _RollBackError as given_up:

@@ -22,6 +22,7 @@ from billing.models import Customer, JobRun
 from billing.services import clock, credit_note_push, invoice_push
 from commits.models import Commit, CommitState, Quarter, QuarterState
 from commits.services.after_the_end import settle_ended
+from commits.services.backfills import apply_approved
 from commits.services.books import sync_books
 from commits.services.chains import load_chains
 from commits.services.closes import closed_sets
@@ -92,8 +93,9 @@ def open_next_quarters(*, now: datetime) -> int:
 
 
 def run_daily(*, now: datetime) -> None:
-    """One day's jobs: next quarters, drawdown, closes, what came after the end, then Stripe."""
+    """One day's jobs: next quarters, usage, closes, what came after the end, then Stripe."""
     open_next_quarters(now=now)
+    apply_approved(now=now)
     draw_down(now=now)
     for _ in closed_sets(as_of=now, now=now):
         pass

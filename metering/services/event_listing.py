@@ -17,8 +17,9 @@ from uuid import UUID
 
 from django.db import connection
 
-from billing.domain.errors import InvalidInput
+from billing.domain.errors import Conflict, InvalidInput
 from metering.domain.events import FUTURE
+from metering.models import UsageArchive
 
 STEP = timedelta(hours=1)
 NO_KEY = UUID(int=0)
@@ -38,6 +39,29 @@ WHERE event.customer_id = %(customer)s
     AND event.occurred_at >= %(at)s AND event.occurred_at < %(until)s
     AND (event.occurred_at, event.event_key) > (%(at)s, %(key)s)
 ORDER BY event.occurred_at, event.event_key LIMIT %(limit)s"""
+
+_LIVE = """
+SELECT event.event_id FROM metering_usageevent AS event
+WHERE event.customer_id = %s AND event.source = %s AND event.kind <> 4
+    AND event.occurred_at >= %s AND event.occurred_at < %s
+    AND NOT EXISTS (
+        SELECT 1 FROM metering_usageevent AS void
+        WHERE void.customer_id = event.customer_id AND void.target_key = event.event_key)"""
+
+
+def live_event_ids(
+    *, customer_id: int, source: str, starts_at: datetime, ends_at: datetime
+) -> list[str]:
+    """The ids of what a source reported in `[starts_at, ends_at)` and nobody has voided.
+
+    Raises Conflict `archived` where names of that time lie in an archive.
+    """
+    archived = UsageArchive.objects.filter(starts_at__lt=ends_at, ends_at__gt=starts_at).first()
+    if archived is not None:
+        raise Conflict("archived", f"the names of events of that time lie in {archived.file}")
+    with connection.cursor() as cursor:
+        cursor.execute(_LIVE, [customer_id, source, starts_at, ends_at])
+        return [name for (name,) in cursor.fetchall()]
 
 
 @dataclass(frozen=True, slots=True)
