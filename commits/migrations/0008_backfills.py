@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("billing", "0011_login_attempts"),
-        ("commits", "0006_fewer_indexes"),
+        ("commits", "0007_guards_lost_with_their_indexes"),
     ]
 
     operations = [
