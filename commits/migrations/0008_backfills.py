@@ -46,7 +46,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("reason", models.CharField(max_length=300)),
-                ("applied_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
                 "ordering": ("-requested_at",),
@@ -141,15 +140,6 @@ class Migration(migrations.Migration):
             model_name="backfill",
             constraint=models.CheckConstraint(
                 condition=models.Q(("reason", ""), _negated=True), name="backfill_has_a_reason"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="backfill",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("applied_at__isnull", True), ("state", "approved"), _connector="OR"
-                ),
-                name="backfill_is_applied_only_when_approved",
             ),
         ),
         migrations.AddConstraint(

@@ -1,5 +1,6 @@
 """Backfills: usage of one source and stretch of time, declared as a whole and decided by two."""
 
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -27,7 +28,6 @@ class Backfill(TwoPersonRequest):
     ends_at = models.DateTimeField()
     kind = models.CharField(max_length=16, choices=BackfillKind.choices)
     reason = models.CharField(max_length=300)
-    applied_at = models.DateTimeField(null=True, blank=True)
     customers = models.ManyToManyField(Customer, through="BackfillShare", related_name="+")
 
     class Meta:
@@ -38,11 +38,13 @@ class Backfill(TwoPersonRequest):
                 name="backfill_ends_after_it_starts", condition=Q(ends_at__gt=F("starts_at"))
             ),
             models.CheckConstraint(name="backfill_has_a_reason", condition=~Q(reason="")),
-            models.CheckConstraint(
-                name="backfill_is_applied_only_when_approved",
-                condition=Q(applied_at__isnull=True) | Q(state="approved"),
-            ),
         ]
+
+    @property
+    def applied_at(self) -> datetime | None:
+        """When the last customer's share was applied; None while one is left."""
+        times = list(self.shares.values_list("applied_at", flat=True))
+        return None if None in times else max(filter(None, times), default=None)
 
     def audit_details(self) -> dict[str, Any]:
         return {

@@ -182,7 +182,8 @@ def reject_backfill(
 
 def apply_approved(*, now: datetime) -> int:
     """Go on with approved backfills that were cut off: how many."""
-    waiting = list(Backfill.objects.filter(state=RequestState.APPROVED, applied_at=None))
+    cut_off = Backfill.objects.filter(state=RequestState.APPROVED, shares__applied_at=None)
+    waiting = list(cut_off.distinct())
     for backfill in waiting:
         _apply(backfill, now)
     return len(waiting)
@@ -191,8 +192,6 @@ def apply_approved(*, now: datetime) -> int:
 def _apply(backfill: Backfill, now: datetime) -> Backfill:
     for share in _shares(backfill):
         _apply_share(backfill, share.pk, now)
-    Backfill.objects.filter(pk=backfill.pk, applied_at=None).update(applied_at=now)
-    backfill.refresh_from_db()
     return backfill
 
 

@@ -256,6 +256,17 @@ def of_commits() -> dict[str, str]:
         "true_up_is_an_increase": change("commits_trueup", "amount = 0"),
         "true_up_runs_forward": change("commits_trueup", "from_quarter = through_quarter + 1"),
         "credit_is_more_than_nothing": change("commits_credit", "amount = 0"),
+        "backfill_ends_after_it_starts": change("commits_backfill", "ends_at = starts_at"),
+        "backfill_has_a_reason": change("commits_backfill", "reason = ''"),
+        "one_share_per_backfill_and_customer": again("commits_backfillshare"),
+        "one_staged_event_per_share_and_id": again("commits_stagedevent"),
+        "a_backfill_is_applied_only_when_approved": change(
+            "commits_backfillshare", "applied_at = now()"
+        ),
+        **requests(
+            "commits_backfill", "backfill",
+            approve_by="backfill_is_approved_by_another_than_its_maker",
+        ),
         **requests(
             "commits_trueup", "true_up", approve_by="true_up_is_approved_by_another_than_its_maker"
         ),

@@ -17,7 +17,8 @@ from rest_framework.test import APIClient
 from billing.models import ApiKeyKind, Invoice, JobRun
 from billing.services import accounting_periods, api_keys
 from billing.services.credit_note_requests import NoteRequest, request_note
-from commits.services import credits, overrides
+from commits.models import BackfillKind, StagedEvent
+from commits.services import backfills, credits, overrides
 from metering.models import Price, ReportedTotal, UsageArchive
 from metering.services import private_prices, waivers
 from metering.services.price_book import NewPrice
@@ -77,6 +78,11 @@ def everything_that_can_wait(cast: Cast) -> None:  # noqa: F811
     assert Price.objects.filter(customer=acme).count() == 1
     void(acme, "llama-2026-05-01", now=NOW, source="gateway")
     waivers.request_waiver(customer=acme, reason="x", model="mystery-1", **who)
+    backfill = backfills.declare_backfill(
+        source="gateway", starts_at=at("2026-05-01"), ends_at=at("2026-05-02"),
+        kind=BackfillKind.ADD, customer_keys=[acme.key], reason="x", **who,
+    )  # fmt: skip
+    StagedEvent.objects.create(share=backfill.shares.get(), event_id="x", body={})
 
 
 def guards() -> set[str]:

@@ -1,0 +1,5 @@
+DROP TRIGGER a_backfill_is_applied_only_when_approved ON commits_backfillshare;
+DROP FUNCTION commits_share_of_an_approved_backfill();
+DROP TRIGGER a_backfill_is_never_deleted ON commits_backfill;
+DROP TRIGGER a_backfill_is_decided_once ON commits_backfill;
+DROP TRIGGER a_backfill_begins_as_a_request ON commits_backfill;
