@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import secrets
 import sys
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from contextlib import ExitStack
 
 from metering.agent.clock import Clock
 from metering.agent.counts import Counts
+from metering.agent.cross_check import CrossCheck
 from metering.agent.dead_letters import DeadLetters
 from metering.agent.delivered import Delivered
 from metering.agent.delivery import Delivery
@@ -46,6 +48,8 @@ class Agent:
         self._lock = _alone(home / LOCK_FILE)
         self.letters = DeadLetters(home / LETTERS_FILE, most_bytes=settings.dead_letter_bytes)
         self.delivered = Delivered(home / "delivered.log")
+        drawn = f"{settings.rules.source.default[:150]}/{secrets.token_hex(4)}"
+        self.delivered.be_known(settings.name, drawn.lstrip("/"), self._clock.now())
         self.spool = Spool(
             home / "spool",
             most_bytes=settings.spool_bytes,
@@ -82,6 +86,9 @@ class Agent:
                 )
                 inputs.append(self._thread("stdin", lambda: standard_input.run(self.stop)))
             sender = self._thread("delivery", self.delivery.run)
+            if settings.cross_check:
+                check = CrossCheck(settings, self.delivered, self.counts, self._clock)
+                self._thread("cross-check", lambda: check.run(self.stop))
             # Where nothing but standard input can bring more, its end is the end.
             is_pipe = standard_input and not settings.files and not settings.listen
             self._watch(standard_input.ended if standard_input and is_pipe else None)

@@ -35,7 +35,7 @@ def read_answer(answer: Answer, sent: int) -> Settled | Answer | str:
     A 400 or 413 counts only with the service's own problem document: a proxy on the way that
     answers so must not bring sound events to the dead letters.
     """
-    told = _decoded(answer)
+    told = decoded(answer)
     if answer.status in (200, 207, 422) and isinstance(told, dict) and "refused" in told:
         return _settled(told, sent) or f"the answer {answer.status} does not add up"
     if answer.status in (TOO_LARGE, MALFORMED, 422):
@@ -76,13 +76,14 @@ def state_of(status: int) -> tuple[str, bool]:
 
 def problem_of(answer: Answer) -> tuple[str, str]:
     """Why the service will not take an event that it was sent alone: (code, detail)."""
-    told = _decoded(answer)
+    told = decoded(answer)
     if isinstance(told, dict) and isinstance(told.get("code"), str):
         return told["code"], str(told.get("detail", ""))
     return f"http_{answer.status}", ""
 
 
-def _decoded(answer: Answer) -> Any:
+def decoded(answer: Answer) -> Any:
+    """The JSON of an answer; None if it is none."""
     try:
         return json.loads(answer.body) if answer.is_json else None
     except (ValueError, RecursionError):

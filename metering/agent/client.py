@@ -34,31 +34,39 @@ class Answer:
 
 
 class Client:
-    """Posts batches of events; for one thread."""
+    """Posts to the usage route, or to one `beneath` it; for one thread."""
 
-    def __init__(self, server: str, timeout_seconds: float) -> None:
+    def __init__(self, server: str, timeout_seconds: float, beneath: str = "") -> None:
         parts = urlsplit(server)
         self._host, self._port = parts.hostname or "", parts.port
         self._is_tls = parts.scheme == "https"
         self._path = parts.path.rstrip("/")
         if not self._path.endswith(PATH):
             self._path += PATH
+        self._path += beneath
         self._timeout = timeout_seconds
         self._connection: http.client.HTTPConnection | None = None
 
     def post(self, body: bytes, key: str, now: float) -> Answer:
-        """Send a batch, compressed. Raises Unanswered."""
+        """Send a batch of events, compressed. Raises Unanswered."""
         headers = {
+            "Content-Type": "application/cloudevents-batch+json", "Content-Encoding": "gzip",
+        }  # fmt: skip
+        # mtime 0: the same batch is the same bytes when it is sent again.
+        return self._send(gzip.compress(body, 5, mtime=0), key, now, headers)
+
+    def post_json(self, body: bytes, key: str, now: float) -> Answer:
+        """Send JSON as it is. Raises Unanswered."""
+        return self._send(body, key, now, {"Content-Type": "application/json"})
+
+    def _send(self, body: bytes, key: str, now: float, headers: dict[str, str]) -> Answer:
+        shared = {
             "Authorization": f"Bearer {key}",
-            "Content-Type": "application/cloudevents-batch+json",
-            "Content-Encoding": "gzip",
             "Accept": "application/json",
             "User-Agent": "metering-agent",
         }
-        # mtime 0: the same batch is the same bytes when it is sent again.
-        packed = gzip.compress(body, 5, mtime=0)
         try:
-            response, content = self._exchange(packed, headers)
+            response, content = self._exchange(body, {**shared, **headers})
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             raise Unanswered(f"{type(error).__name__}: {error}") from error
@@ -75,21 +83,21 @@ class Client:
             self._connection = None
 
     def _exchange(
-        self, packed: bytes, headers: dict[str, str]
+        self, body: bytes, headers: dict[str, str]
     ) -> tuple[http.client.HTTPResponse, bytes]:
         """One request, on the connection of the last one if that is still open."""
         if self._connection is not None:
             try:
-                return self._ask(self._connection, packed, headers)
+                return self._ask(self._connection, body, headers)
             except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
                 self.close()  # The service has closed an idle connection: no failure yet.
         self._connection = self._connect()
-        return self._ask(self._connection, packed, headers)
+        return self._ask(self._connection, body, headers)
 
     def _ask(
-        self, connection: http.client.HTTPConnection, packed: bytes, headers: dict[str, str]
+        self, connection: http.client.HTTPConnection, body: bytes, headers: dict[str, str]
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        connection.request("POST", self._path, packed, headers)
+        connection.request("POST", self._path, body, headers)
         response = connection.getresponse()
         return response, self._whole(response)
 

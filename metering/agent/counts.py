@@ -15,6 +15,7 @@ GAUGES = {
     "spool_bytes": "Size of the spool on disk.",
     "unread_bytes": "Bytes of the followed files that have not been read yet.",
     "intake_paused": "1 while nothing is taken in because the spool is full.",
+    "cross_check_differences": "Counts (customer, hour, model, mode, meter) the service denies.",
     "delivering": "1 while the service takes what it is sent.",
 }
 COUNTERS = {
@@ -24,6 +25,7 @@ COUNTERS = {
     "dead_letters": "Records and events put to the dead letters, by reason.",
     "delivered": "Events that the service has, by how it called them.",
     "requests": "Requests to the service, by outcome.",
+    "cross_checks": "Posts of totals to be held against the service's, by outcome.",
     "vanished_files": "Followed files that were gone before they were read to their end.",
 }
 

@@ -1,19 +1,21 @@
 """What has been delivered: how far the spool is done, and the totals for the hourly cross-check.
 
 Both stand in one log of frames and change in one write, so that an event is counted once although
-its delivery may be repeated after a crash. The log is rewritten when it has grown.
+its delivery may be repeated after a crash. The log is rewritten when it has grown. It also says
+under which name the totals are told, and since when they are whole.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from metering.agent.forms.fields import instant
-from metering.agent.frames import Frame, framed, scan, sync_directory, write_all
+from metering.agent.frames import Damage, framed, scan, sync_directory, write_all
 from metering.agent.segments import Place
 
 REWRITE_BYTES = 4 * 2**20
@@ -30,19 +32,34 @@ class Delivered:
         self._path = path
         self.place = Place()
         self.totals: Totals = {}
+        self.name, self.since = "", 0.0  # See `be_known`; 0: not known.
         self._touched: dict[TotalKey, int] = {}  # In hours since 1970.
+        self._lock = threading.Lock()  # The totals are read by other threads.
         content = path.read_bytes() if path.exists() else b""
-        whole = 0
+        whole, damage = 0, 0
         for one in scan(content):
-            if isinstance(one, Frame):
-                self._apply(json.loads(one.payload))
-                whole = one.end
+            if isinstance(one, Damage):
+                damage = one.start + 1
+                continue
+            self._apply(json.loads(one.payload))
+            whole = one.end
+        # A torn end is delivered and counted again; totals from before a later frame are lost.
+        self._is_partial = 0 < damage <= whole
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.ftruncate(self._descriptor, whole)
         os.lseek(self._descriptor, whole, os.SEEK_SET)
         os.fsync(self._descriptor)
         sync_directory(path.parent)
         self._size = whole
+
+    def be_known(self, name: str, drawn: str, now: float) -> None:
+        """Settle the name under which the totals are told: the given one, else that of before,
+        else the drawn one. Totals that are new, or damaged, or were told by another name, are whole
+        from now on only. Durable on return."""
+        if self.since and not self._is_partial and name in ("", self.name):
+            return
+        self.name, self.since = name or self.name or drawn, now
+        self._rewrite(int(now // 3600))
 
     def record(self, place: Place, totals: Totals, now: float) -> None:
         """The spool is done up to a place, and these came to be delivered. Durable on return."""
@@ -61,25 +78,35 @@ class Delivered:
         os.close(self._descriptor)
 
     def rows(self) -> list[dict[str, Any]]:
-        """The totals as a cross-check lists them, in order."""
+        """All totals, in order."""
         return [
             {"customer": customer, "model": model, "mode": mode, "hour": f"{hour}:00:00Z", **sums}
-            for (customer, model, mode, hour), sums in sorted(self.totals.items())
+            for (customer, model, mode, hour), sums in sorted(self.between("", "~").items())
         ]
+
+    def between(self, first: str, last: str) -> Totals:
+        """A copy of the totals of the hours from the first to the last, both included."""
+        with self._lock:
+            return {key: {**sums} for key, sums in self.totals.items() if first <= key[3] <= last}
 
     def _apply(self, entry: Mapping[str, Any]) -> None:
         self.place = Place(*entry["place"])
-        for *key, sums in entry["totals"]:
-            customer, model, mode, hour = key
-            add(self.totals, (customer, model, mode, hour), sums)
-            self._touched[customer, model, mode, hour] = entry["hour"]
+        if "known" in entry:
+            self.name, self.since = entry["known"]
+        with self._lock:
+            for *key, sums in entry["totals"]:
+                customer, model, mode, hour = key
+                add(self.totals, (customer, model, mode, hour), sums)
+                self._touched[customer, model, mode, hour] = entry["hour"]
 
     def _rewrite(self, hour: int) -> None:
         """A new log that holds the sums alone, without hours that nothing was added to lately."""
-        for key in [one for one, at in self._touched.items() if at < hour - HOURS_KEPT]:
-            del self.totals[key], self._touched[key]
+        with self._lock:
+            for key in [one for one, at in self._touched.items() if at < hour - HOURS_KEPT]:
+                del self.totals[key], self._touched[key]
         draft = self._path.with_suffix(".new")
-        frame = framed(json.dumps(_entry(self.place, self.totals, hour)).encode())
+        entry = _entry(self.place, self.totals, hour) | {"known": [self.name, self.since]}
+        frame = framed(json.dumps(entry).encode())
         descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         write_all(descriptor, frame)
         os.fsync(descriptor)
@@ -97,7 +124,8 @@ def add(totals: Totals, key: TotalKey, sums: Mapping[str, int]) -> None:
 
 
 def totals_of(events: Iterable[Mapping[str, Any]]) -> Totals:
-    """What delivered events come to; voids and what is no usage count nowhere."""
+    """What delivered events come to; voids and what is no usage count nowhere. Input includes
+    cached input, although `inference.usage` tells the two apart."""
     totals: Totals = {}
     for event in events:
         data = event.get("data", {})
@@ -109,6 +137,8 @@ def totals_of(events: Iterable[Mapping[str, Any]]) -> Totals:
             for name, value in (quantities if isinstance(quantities, dict) else {}).items()
             if isinstance(value, int) and not isinstance(value, bool)
         }
+        if "quantities" in data and sums.get("cached_input_tokens"):
+            sums["input_tokens"] = sums.get("input_tokens", 0) + sums["cached_input_tokens"]
         model = str(data.get("model") or data.get("sku") or "")
         hour = _hour(str(event.get("time", "")))
         key = (str(event.get("subject")), model, str(data.get("mode", "")), hour)

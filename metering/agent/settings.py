@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from metering.agent.rules import Rule, Rules
 
 KEY_VARIABLE = "METERING_AGENT_KEY"
+LONGEST_NAME = 200
 
 
 class BadSettings(Exception):
@@ -35,6 +36,9 @@ class Settings:
     listen: str = ""
     status: str = ""
     rules: Rules = field(default_factory=Rules)
+    name: str = ""  # In cross-checks; "" for one that is drawn at the first start.
+    cross_check: bool = True
+    cross_check_seconds: float = 3_600.0
     batch_events: int = 1_000
     batch_bytes: int = 4 * 2**20
     batch_seconds: float = 1.0
@@ -123,6 +127,8 @@ def _check(settings: Settings) -> None:
         raise BadSettings("server must be an http or https address")
     if parts.username or parts.password or parts.query:
         raise BadSettings("server must hold neither a password nor a query")
+    if len(settings.name) > LONGEST_NAME or not settings.name.isprintable():
+        raise BadSettings(f"name must be printable, and at most {LONGEST_NAME} characters")
     for one in (settings.listen, settings.status):
         if one:
             address(one)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,19 @@ def an_agent(made: Settings, clock: Clock | None = None) -> Iterator[Agent]:
         agent.stop.set()
         thread.join(30)
         agent.close()
+
+
+class SetClock(Clock):
+    """A clock that shows an instant of 2026 and goes on from there; it can be set ahead."""
+
+    def __init__(self, text: str) -> None:
+        self.set(text)
+
+    def set(self, text: str) -> None:
+        self._ahead = datetime.fromisoformat(text).timestamp() - time.time()
+
+    def now(self) -> float:
+        return time.time() + self._ahead
 
 
 def until(is_so: Callable[[], bool], seconds: float = 20.0) -> None:

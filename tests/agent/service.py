@@ -39,6 +39,11 @@ def problem(status: int, code: str, **options: Any) -> Reply:
     return Reply(status, {"type": "about:blank", "status": status, "code": code}, **options)
 
 
+def agreed(told: dict[str, Any], *differences: dict[str, Any]) -> Reply:
+    """An answer to a cross-check; nothing differs unless it is given."""
+    return Reply(200, {"checked": len(told["totals"]), "differences": list(differences)})
+
+
 class FakeService(ThreadingHTTPServer):
     """Listens on the loopback until closed."""
 
@@ -50,6 +55,8 @@ class FakeService(ThreadingHTTPServer):
         self.replies: deque[Reply] = deque()
         self.judge: Callable[[list[Event]], Reply | None] = lambda events: None
         self.refuse: Callable[[Event], tuple[str, str] | None] = lambda event: None
+        self.told: list[dict[str, Any]] = []  # Bodies of cross-checks.
+        self.compare: Callable[[dict[str, Any]], Reply] = agreed
         self.batches: list[list[Event]] = []
         self.headers: list[dict[str, str]] = []
         self.asked_at: list[float] = []
@@ -93,6 +100,11 @@ class Conversation(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.endswith("/cross-checks"):
+            told = json.loads(content)
+            self.server.told.append(told)
+            self._send(self.server.compare(told))
+            return
         events = json.loads(gzip.decompress(content))
         with self.server.lock:
             self.server.batches.append(events)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from metering.agent.settings import Settings
-from tests.agent.running import a_process, an_agent, letters, settings, until
+from tests.agent.running import SetClock, a_process, an_agent, letters, settings, until
 from tests.agent.samples import CHAT, LITELLM, OTLP, own
 from tests.demo.trace import TracedRequest, read_trace
 from tests.faults.proxy import Proxy
@@ -84,6 +84,36 @@ def test_every_form_is_counted_once(world: World, tmp_path: Path) -> None:
     }
     (letter,) = letters(made)
     assert (letter["code"], letter["event"]["subject"]) == ("unknown_customer", "zoe")
+
+
+def test_the_totals_of_an_hour_are_held_against_the_ledgers(world: World, tmp_path: Path) -> None:
+    path, clock = tmp_path / "usage.jsonl", SetClock("2026-02-03T17:50:00Z")
+    made = with_key(
+        settings(world.url, tmp_path, files=[str(path)], listen="", cross_check_seconds=0.2), world
+    )
+    moment = "2026-02-03T18:10:00Z"
+    data = {"model": MODEL, "mode": "serverless"}
+    usage = {"input_tokens": 20, "cached_input_tokens": 30, "output_tokens": 4}
+    records = [
+        own(900_001, time=moment, data={**data, "input_tokens": 50, "cached_input_tokens": 20,
+                                       "output_tokens": 9, "reasoning_tokens": 3}),
+        own(900_002, time=moment, type="inference.usage", data={**data, "quantities": usage}),
+        own(900_003, time=moment, type="inference.gpu", data={
+            "sku": "h100", "mode": "dedicated", "gpu_seconds": 7, "busy_gpu_seconds": 6}),
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(one) + "\n" for one in records))
+    with an_agent(made, clock) as agent:
+        until(lambda: agent.counts.of("delivered") == 3)
+        clock.set("2026-02-03T19:11:00Z")
+        until(lambda: agent.counts.state()["cross_check"]["hours_told"] == 1)
+        time.sleep(1.0)
+        assert agent.counts.of("cross_checks") == 1, "nothing differs, so it is not asked again"
+        world.agent.post("/usage", [own(900_004, time=moment, data={**data, "input_tokens": 1})])
+        # Nobody tells the agent of that; it asks again when it has more of this hour.
+        path.write_text(path.read_text() + json.dumps({**records[0], "id": "more"}) + "\n")
+        until(lambda: agent.counts.gauge("cross_check_differences") == 1)
+        (found,) = agent.counts.state()["cross_check"]["differences"]
+    assert (found["meter"], found["reported"], found["stored"]) == ("input_tokens", 80, 81)
 
 
 def as_record(one: TracedRequest) -> dict[str, Any]:
