@@ -156,7 +156,7 @@ def _sign(customers: Sequence[Any]) -> None:
 def events_of(customer: int, number: int) -> list[dict[str, Any]]:
     """`number` token events of one customer, on ten days of the quarter, three models."""
     begins = datetime(2026, 1, 5, tzinfo=UTC)
-    step = timedelta(hours=20) / max(1, number // DAYS)
+    step = timedelta(hours=2) / max(1, number // DAYS)
     return [
         {
             "specversion": "1.0",
