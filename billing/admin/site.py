@@ -73,6 +73,11 @@ _NAVIGATION: list[tuple[str, list[tuple[str, str, str, str]]]] = [
                 "Correct usage", "edit_calendar", "commits_commit_correct_usage",
                 "commits.change_commit",
             ),
+            ("Backfills", "history_edu", "commits_backfill_changelist", "commits.view_backfill"),
+            (
+                "Cross-checks", "rule", "metering_reportedtotal_changelist",
+                "metering.view_reportedtotal",
+            ),
             ("Waivers", "do_not_disturb_on", "metering_waiver_changelist", "metering.view_waiver"),
             (
                 "Private prices", "price_change", "metering_privatepricerequest_changelist",

@@ -1,6 +1,7 @@
 """The finance admin of promises: commits, closes, true-ups and credits."""
 
 from commits.admin import (
+    backfills,
     closes,
     commits,
     credit_notes,
@@ -10,4 +11,13 @@ from commits.admin import (
     waivers,
 )
 
-__all__ = ["closes", "commits", "credit_notes", "credits", "explanations", "true_ups", "waivers"]
+__all__ = [
+    "backfills",
+    "closes",
+    "commits",
+    "credit_notes",
+    "credits",
+    "explanations",
+    "true_ups",
+    "waivers",
+]

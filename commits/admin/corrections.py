@@ -121,7 +121,7 @@ class CorrectionViews(ReadOnlyAdmin):
         except BillingError as error:
             form.add_error(None, refusal(error))
             return [], []
-        return _facts(preview), [_quarters(preview)]
+        return _facts(preview), [quarters_table(preview, "Every quarter, if it is corrected now")]
 
 
 def _facts(preview: CorrectionPreview) -> list[tuple[str, pages.Cell]]:
@@ -134,7 +134,9 @@ def _facts(preview: CorrectionPreview) -> list[tuple[str, pages.Cell]]:
     return facts
 
 
-def _quarters(preview: CorrectionPreview) -> pages.Table:
+def quarters_table(preview: CorrectionPreview, heading: str) -> pages.Table:
+    """Every quarter of one customer as it would be, and what it was."""
+
     def row(one: QuarterEffect) -> tuple[pages.Cell, ...]:
         cells = []
         for name in _SHOWN:
@@ -148,7 +150,7 @@ def _quarters(preview: CorrectionPreview) -> pages.Table:
         return (quarter, pages.state(one.state), *cells)
 
     return pages.Table(
-        "Every quarter, if it is corrected now",
+        heading,
         pages.columns(
             "Quarter", "State", "#Used", "#Overage", "#Rolled in", "#Rolled out", "#Breakage"
         ),

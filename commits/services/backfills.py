@@ -39,12 +39,16 @@ def declare_backfill(
     kind: BackfillKind,
     customer_keys: Sequence[str],
     reason: str,
+    events: bytes = b"[]",
     actor_name: str,
     now: datetime,
     actor: AbstractBaseUser | None = None,
 ) -> Backfill:
-    """Open a backfill of these customers, empty yet. Raises InvalidInput `invalid_backfill`
-    naming every problem; NotFound `customer_not_found`."""
+    """Open a backfill of these customers, with a first batch of staged events.
+
+    Raises InvalidInput `invalid_backfill` naming every problem, NotFound `customer_not_found`, and
+    what staging raises: nothing is opened then.
+    """
     problems = []
     if ends_at <= starts_at:
         problems.append("to is later than from")
@@ -76,6 +80,7 @@ def declare_backfill(
         BackfillShare.objects.bulk_create(
             BackfillShare(backfill=backfill, customer=customer) for customer in customers
         )
+        stage_events(backfill_id=backfill.pk, body=events)
     return backfill
 
 
