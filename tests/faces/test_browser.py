@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from pytest_django.live_server_helper import LiveServer
 from billing.models import Invoice
 from billing.services import accounting_periods, credit_note_requests
 from billing.services.credit_note_requests import NoteRequest
-from commits.models import Grant, Quarter, QuarterState
+from commits.models import BackfillKind, Grant, Quarter, QuarterState
+from commits.services import backfills
 from metering.services import private_prices, waivers
 from metering.services.price_book import NewPrice
 from tests.faces.world import NOW, PASSWORD, Cast
@@ -207,6 +208,16 @@ def paths_of_finance(cast: Cast) -> dict[str, str]:
         actor_name="ada",
         now=NOW,
     )
+    backfill = backfills.declare_backfill(
+        source="gateway",
+        starts_at=datetime(2026, 2, 1, tzinfo=UTC),
+        ends_at=datetime(2026, 2, 10, tzinfo=UTC),
+        kind=BackfillKind.REPLACE,
+        customer_keys=[cast.acme.key],
+        reason="The gateway counted twice",
+        actor_name="ada",
+        now=NOW,
+    )
     rolled = Grant.objects.get(kind="rollover", quarter__commit=cast.acme_commit)
     return {
         "entry": f"billing/journalentry/{entry.pk}/change/",
@@ -230,6 +241,10 @@ def paths_of_finance(cast: Cast) -> dict[str, str]:
         "credit-note-add": f"billing/creditnote/add/?invoice={invoice.pk}",
         "invoice": f"billing/invoice/{invoice.pk}/change/",
         "correct-usage": "commits/commit/correct-usage/",
+        "backfills": "commits/backfill/",
+        "backfill": f"commits/backfill/{backfill.pk}/change/",
+        "backfill-add": "commits/backfill/add/",
+        "cross-checks": "metering/reportedtotal/",
         "index": "",
     }
 
