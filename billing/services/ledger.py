@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from uuid import UUID
 
 import psycopg
 from django.db import IntegrityError, connection
 from django.db.models import Q, QuerySet, Sum
 
+from billing.domain.array_format import quoted_array_of
 from billing.domain.errors import Conflict, IdempotencyConflict
 from billing.domain.journal import AccountCode, AccountKey, Entry, EntryCode, fingerprint
 from billing.domain.money import ZERO, plain
@@ -103,22 +105,7 @@ def _columns(booked: Sequence[tuple[Entry, str]]) -> Iterator[str]:
     )
     for table in rows:
         for column in zip(*table, strict=True):
-            yield _array(column)
-
-
-def _array(values: Iterable[object]) -> str:
-    """A PostgreSQL array as text: what a driver makes of a list, value by value, takes longer than
-    the booking of a small entry."""
-    return "{" + ",".join(map(_element, values)) + "}"
-
-
-def _element(value: object) -> str:
-    if value is None:
-        return "NULL"
-    text = str(value)
-    if '"' in text or "\\" in text:
-        text = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
+            yield quoted_array_of(column)
 
 
 def _entry_row(entry: Entry, print_: str) -> tuple[object, ...]:
@@ -189,14 +176,15 @@ def trial_balance(
 
 
 class OpenDates:
-    """The dates that may be booked on, as of now: read once for a run that dates thousands.
+    """The dates that may be booked on: read once, when a run that dates thousands first asks.
 
     A month that is locked meanwhile is refused by the database when the entries are booked.
     """
 
-    def __init__(self) -> None:
+    @cached_property
+    def _locked(self) -> frozenset[date]:
         locked = AccountingPeriod.objects.filter(unlocked_at=None)
-        self._locked = frozenset(locked.values_list("month", flat=True))
+        return frozenset(locked.values_list("month", flat=True))
 
     def first(self, not_before: date) -> date:
         """The first date from `not_before` on that lies in no locked accounting period."""

@@ -93,10 +93,7 @@ def moved(states: Iterable[ChainState]) -> list[ChainState]:
         state
         for state in states
         if state.origin.booked_seq != state.ingest_seq
-        or any(
-            _total(state.live[quarter.position]) != quarter.booked_drawn + quarter.booked_overage
-            for quarter in state.quarters
-        )
+        or any(_differs(state, quarter) for quarter in state.quarters)
     ]
 
 
@@ -104,11 +101,13 @@ def _has_moved(state: ChainState, quarter: Quarter) -> bool:
     """Whether an unposted, unfrozen quarter may have days that are not booked as they are."""
     if quarter.state not in (QuarterState.OPEN, QuarterState.PLANNED):
         return False
-    booked = quarter.booked_drawn + quarter.booked_overage
-    return (
-        _total(state.live[quarter.position]) != booked
-        or state.origin.booked_seq != state.ingest_seq
-    )
+    return _differs(state, quarter) or state.origin.booked_seq != state.ingest_seq
+
+
+def _differs(state: ChainState, quarter: Quarter) -> bool:
+    """Whether the usage of a quarter comes to something else than what is booked."""
+    booked: Decimal = quarter.booked_drawn + quarter.booked_overage
+    return _total(state.live[quarter.position]) != booked
 
 
 def _pending_days(states: Sequence[ChainState]) -> dict[int, list[DayMove]]:

@@ -22,7 +22,7 @@ from billing.services import audit
 from billing.services.retrying import retried
 from commits.domain.close import ClosePlan, plan_close
 from commits.domain.close_inputs import digest
-from commits.models import Close, CloseState, Commit, CommitState, Quarter, QuarterState
+from commits.models import Close, CloseState, Commit, Quarter, QuarterState
 from commits.services.balances import shown_state
 from commits.services.bookings import Booking, write_booking
 from commits.services.books import book_and_write, moved
@@ -278,11 +278,6 @@ def _quarter(commit_id: UUID, index: int) -> Quarter:
     if quarter is None:
         raise NotFound("unknown_quarter", f"commit {commit_id} has no quarter {index}")
     return quarter
-
-
-def ended(commit: Commit) -> bool:
-    """Whether nothing follows any more."""
-    return commit.state == CommitState.ENDED
 
 
 def row_of(*, commit_id: UUID, index: int) -> CloseRow:

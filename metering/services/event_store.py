@@ -11,7 +11,7 @@ from secrets import token_bytes
 
 from django.db import IntegrityError, connection
 
-from metering.domain.array_format import array_of
+from billing.domain.array_format import array_of
 from metering.domain.rows import COLUMNS, Row, copy_data, signed
 
 _COPY = f"COPY metering_usageevent ({COLUMNS}) FROM STDIN (FORMAT BINARY)"

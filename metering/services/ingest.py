@@ -12,8 +12,8 @@ from datetime import datetime
 
 from django.db import connection
 
+from billing.domain.array_format import array_of
 from billing.domain.errors import InvalidInput
-from metering.domain.array_format import array_of
 from metering.domain.bodies import MAX_BYTES, MAX_EVENTS, decode_events, unpack
 from metering.domain.events import Event, QuantitiesEvent, Refusal
 from metering.domain.rows import Packer

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from billing.domain.array_format import array_of
 from billing.domain.errors import InvariantViolation
-from metering.domain.array_format import array_of
 
 
 class RatedQuantity(NamedTuple):

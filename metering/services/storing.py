@@ -13,8 +13,8 @@ from itertools import chain
 
 from django.db import connection, transaction
 
+from billing.domain.array_format import array_of
 from billing.services.retrying import retried
-from metering.domain.array_format import array_of
 from metering.domain.events import VoidEvent
 from metering.domain.rows import Row
 from metering.services import event_store

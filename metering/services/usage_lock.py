@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from metering.domain.array_format import array_of
+from billing.domain.array_format import array_of
 from metering.services.book_snapshot import HOLD, PRICE_BOOK_LOCK, VERSION
 
 _LOCK = (

@@ -39,7 +39,7 @@ def _start(
         return child, read
     status = 1
     try:
-        os.environ |= {"DATABASE_URL": url, "DATA_DIR": str(place), "SANDBOX": "1"}
+        os.environ |= {"DATABASE_URL": url, "DATA_DIR": str(place), "SANDBOX": "0"}
         os.environ["DJANGO_SETTINGS_MODULE"] = "billing.config.settings"
         import django
 

@@ -4,7 +4,6 @@ settings) on a PostgreSQL that syncs every commit to disk, and a second database
 Each database has its own web server; the one that is not asked costs nothing.
 """
 
-import os
 import socket
 import time
 import urllib.error
@@ -21,6 +20,7 @@ import psycopg
 
 from billing.config.launcher import children
 from billing.config.launcher.environment import WEB_MEMORY
+from tests.bench.apart import apart
 from tests.bench.client import Target
 from tests.bench.events import MODELS
 
@@ -77,30 +77,13 @@ def prepare(url: str, data_dir: Path, *, customers: int) -> str:
 
     In a process of its own, because Django knows one database at a time.
     """
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.environ |= {"DATABASE_URL": url, "DATA_DIR": str(data_dir), "SANDBOX": "0"}
-            os.environ["DJANGO_SETTINGS_MODULE"] = "billing.config.settings"
-            os.write(write, _fill(customers).encode())
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(write)
-    with os.fdopen(read) as answer:
-        key = answer.read()
-    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or not key:
-        raise RuntimeError("the bench's database could not be made ready")
+    key: str = apart(url, data_dir, _fill, customers)
     return key
 
 
 def _fill(customers: int) -> str:
-    import django
     from django.core.management import call_command
 
-    django.setup()
     call_command("migrate", verbosity=0)
     from billing.models import ApiKeyKind
     from billing.services import api_keys
