@@ -57,10 +57,17 @@ class InvoiceActs(ReadOnlyAdmin):
 
     def links_for(self, request: HttpRequest, invoice: Invoice) -> list[pages.Link]:
         """Where the rest of what finance does with an invoice is asked for."""
-        if not is_controller(request) or invoice.state not in CREDITABLE:
+        if not is_controller(request):
             return []
-        page = reverse("admin:billing_creditnote_add")
-        return [pages.Link("Ask for a credit note", f"{page}?invoice={invoice.pk}")]
+        asks = []
+        if invoice.state in CREDITABLE:
+            asks.append(("Ask for a credit note", "billing_creditnote_add"))
+        if invoice.state == InvoiceState.VOID:
+            asks.append(("Ask to write it off", "billing_writeoff_add"))
+        return [
+            pages.Link(title, f"{reverse(f'admin:{page}')}?invoice={invoice.pk}")
+            for title, page in asks
+        ]
 
     def void(self, request: HttpRequest, pk: UUID) -> HttpResponse:
         reason = request.POST.get("reason", "")[:300]
@@ -68,7 +75,7 @@ class InvoiceActs(ReadOnlyAdmin):
             request,
             pk,
             lambda who: invoice_voiding.void_invoice(invoice_id=pk, reason=reason, **who),
-            "The invoice is void. Its lines stay billed until they are reissued.",
+            "The invoice is void. Its lines stay billed until they are reissued or written off.",
         )
 
     def reissue(self, request: HttpRequest, pk: UUID) -> HttpResponse:

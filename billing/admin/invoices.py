@@ -96,6 +96,7 @@ class InvoiceAdmin(InvoiceActs):
                     "leads to its explanation, down to the events.",
                 ),
                 *self._notes(obj),
+                *self._write_offs(obj),
                 self._entries(obj),
                 self._calls(obj),
             ],
@@ -140,6 +141,19 @@ class InvoiceAdmin(InvoiceActs):
         ]
         headings = pages.columns("Credit note", "Kind", "State", "#Amount")
         return [pages.Table("Credit notes", headings, rows)] if rows else []
+
+    def _write_offs(self, invoice: Invoice) -> list[pages.Table]:
+        rows = [
+            (
+                pages.link(one.reason, "admin:billing_writeoff_change", one.pk),
+                pages.state(one.state),
+                pages.cents(one.bad_debt_cents),
+                pages.cents(one.unused_cents),
+            )
+            for one in invoice.write_offs.all()
+        ]
+        headings = pages.columns("Write-off", "State", "#Bad debt", "#Unused, withdrawn")
+        return [pages.Table("Write-offs", headings, rows)] if rows else []
 
     def _entries(self, invoice: Invoice) -> pages.Table:
         return pages.Table(

@@ -45,6 +45,9 @@ _NAVIGATION: list[tuple[str, list[tuple[str, str, str, str]]]] = [
                 "billing.view_creditnote",
             ),
             (
+                "Write-offs", "money_off", "billing_writeoff_changelist", "billing.view_writeoff",
+            ),
+            (
                 "Journal entries", "menu_book", "billing_journalentry_changelist",
                 "billing.view_journalentry",
             ),

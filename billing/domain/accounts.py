@@ -47,6 +47,7 @@ class EntryCode(StrEnum):
     INVOICE_ISSUED = "invoice.issued"
     INVOICE_VOIDED = "invoice.voided"
     INVOICE_UNCOLLECTIBLE = "invoice.uncollectible"
+    INVOICE_WRITTEN_OFF = "invoice.written_off"
     PAYMENT_STRIPE = "payment.stripe"
     PAYMENT_OUTSIDE = "payment.outside_stripe"
     PAYMENT_CUSTOMER_CREDIT = "payment.customer_credit"

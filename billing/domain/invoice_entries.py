@@ -1,4 +1,4 @@
-"""The journal entries of an invoice's life: issued, paid, voided, uncollectible."""
+"""The journal entries of an invoice's life: issued, paid, voided, uncollectible, written off."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from billing.domain.journal import (
     EntryCode,
     Posting,
     Scope,
+    merged,
     payment_moves,
     postings_of,
     reversed_postings,
@@ -141,6 +142,54 @@ def collectible_again(invoice: InvoiceFacts, on: date, written_off: Sequence[Pos
         EntryCode.INVOICE_UNCOLLECTIBLE,
         on,
         reversed_postings(written_off),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Money of one quarter that nobody has used and that can be drawn no more, in whole cents."""
+
+    commit_id: UUID
+    quarter_index: int
+    cents: int
+
+
+def written_off(
+    invoice: InvoiceFacts, on: date, *, withdrawn: Sequence[Withdrawn], write_off: UUID, words: str
+) -> Entry | None:
+    """What a void left standing is given up: what was used is a bad debt, and what was not used
+    (`withdrawn`, wherever its money stands by now) is owed to the customer no more.
+
+    As if it had been issued again and never paid. Sales tax was reversed by the void. None where
+    nothing of it was used and its money has not moved: then there is nothing to book.
+    """
+    billed = from_cents(sum(line.cents for line in invoice.lines))
+    unused = from_cents(sum(item.cents for item in withdrawn))
+    moves: list[tuple[AccountCode, int | None, Decimal]] = [
+        (AccountCode.BAD_DEBT, None, billed - unused)
+    ]
+    for line in invoice.lines:
+        in_advance = line.kind in IN_ADVANCE
+        code = AccountCode.DEFERRED_REVENUE if in_advance else AccountCode.UNBILLED_RECEIVABLE
+        moves.append((code, line.quarter_index if in_advance else None, -from_cents(line.cents)))
+    postings = [*postings_of(invoice.scope, *moves)]
+    for item in withdrawn:
+        scope = Scope(invoice.scope.customer_id, item.commit_id)
+        postings += postings_of(
+            scope, (AccountCode.DEFERRED_REVENUE, item.quarter_index, from_cents(item.cents))
+        )
+    balanced = merged(postings)
+    if not balanced:
+        return None
+    return Entry(
+        key=f"invoice/{invoice.id}/written_off",
+        code=EntryCode.INVOICE_WRITTEN_OFF,
+        scope=invoice.scope,
+        accounting_date=on,
+        postings=balanced,
+        description=words,
+        invoice_id=invoice.id,
+        evidence={"write_off": str(write_off)},
     )
 
 

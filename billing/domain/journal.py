@@ -6,7 +6,7 @@ changed. Every kind has a stable dotted code. Amounts are exact dollars in twelv
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -39,6 +39,7 @@ __all__ = [
     "fingerprint",
     "given_back_moves",
     "late_moves",
+    "merged",
     "payment_moves",
     "postings_of",
     "residue_moves",
@@ -104,11 +105,17 @@ def postings_of(
     scope: Scope, *moves: tuple[AccountCode, int | None, Decimal]
 ) -> tuple[Posting, ...]:
     """Postings from (account code, quarter, signed amount), zeros dropped, accounts merged."""
-    merged: dict[AccountKey, Decimal] = {}
-    for code, quarter_index, amount in moves:
-        account = scope.account(code, quarter_index)
-        merged[account] = merged.get(account, ZERO) + amount
-    return tuple(Posting(account, amount) for account, amount in merged.items() if amount)
+    return merged(
+        [Posting(scope.account(code, quarter), amount) for code, quarter, amount in moves]
+    )
+
+
+def merged(postings: Iterable[Posting]) -> tuple[Posting, ...]:
+    """One posting for each account, in the order of their first; those of zero dropped."""
+    sums: dict[AccountKey, Decimal] = {}
+    for posting in postings:
+        sums[posting.account] = sums.get(posting.account, ZERO) + posting.amount
+    return tuple(Posting(account, amount) for account, amount in sums.items() if amount)
 
 
 def reversed_postings(postings: Sequence[Posting]) -> tuple[Posting, ...]:

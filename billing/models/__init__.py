@@ -22,6 +22,7 @@ from billing.models.records import (
     StripeEvent,
 )
 from billing.models.requests import RequestState, TwoPersonRequest, approved_by_another
+from billing.models.write_offs import WriteOff
 
 __all__ = [
     "RULE",
@@ -52,5 +53,6 @@ __all__ = [
     "StripeCall",
     "StripeEvent",
     "TwoPersonRequest",
+    "WriteOff",
     "approved_by_another",
 ]

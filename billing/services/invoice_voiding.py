@@ -1,7 +1,7 @@
 """Voiding and reissuing invoices, and letting a blocked one try again: finance's acts.
 
 An invoice is never edited. Void it while it is unpaid; its lines stay "already billed" and return
-by its reissue, the next revision with the same lines.
+by its reissue, the next revision with the same lines, or are given up (`write_offs`).
 """
 
 from datetime import datetime
@@ -19,6 +19,7 @@ from billing.services import (
     invoices,
     push_leases,
     stripe_gateway,
+    write_offs,
 )
 from billing.services.push_leases import Lease
 from billing.services.retrying import retried
@@ -97,12 +98,13 @@ def reissue_invoice(
 ) -> Invoice:
     """The next revision of a voided invoice, with the same lines. Again answers with the same one.
 
-    Conflict `invoice_not_void` if it is alive.
+    Conflict `invoice_not_void` if it is alive, `invoice_written_off` once it was given up.
     """
     with transaction.atomic():
         voided = invoices.locked_invoice(invoice_id=invoice_id)
         if voided.state != InvoiceState.VOID:
             raise Conflict("invoice_not_void", "Only a voided invoice is reissued.")
+        write_offs.refuse_written_off(voided)
         revision = voided.revision + 1
         following = Invoice.objects.filter(
             commit_id=voided.commit_id,

@@ -19,6 +19,7 @@ from billing.domain.journal import (
 )
 from billing.models import JournalEntry
 from billing.services.credit_note_proof import NOTE_QUERIES
+from billing.services.write_off_proof import WRITE_OFF_QUERIES
 
 _CHUNK = 2000
 
@@ -134,7 +135,7 @@ _QUERIES: tuple[tuple[str, str], ...] = (
 def ledger_problems() -> list[str]:
     """Everything that is wrong with the journal, the accounts and the invoices."""
     problems = []
-    for sentence, query in (*_QUERIES, *NOTE_QUERIES):
+    for sentence, query in (*_QUERIES, *NOTE_QUERIES, *WRITE_OFF_QUERIES):
         with connection.cursor() as cursor:
             cursor.execute(query)
             problems += [sentence.format(*row) for row in cursor.fetchall()]

@@ -9,6 +9,7 @@ from commits.admin import (
     explanations,
     true_ups,
     waivers,
+    write_offs,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "explanations",
     "true_ups",
     "waivers",
+    "write_offs",
 ]

@@ -15,6 +15,7 @@ from billing.models import (
     PeriodUnlock,
     RequestState,
     StripeEvent,
+    WriteOff,
 )
 from billing.templatetags import ledger_formats as formats
 from commits.models import (
@@ -68,6 +69,10 @@ def _page() -> pages.Page:
         _row(
             "Credit notes", "billing_creditnote_changelist", asked,
             CreditNote.objects.filter(**requested).count(), to_decide,
+        ),
+        _row(
+            "Write-offs", "billing_writeoff_changelist", asked,
+            WriteOff.objects.filter(**requested).count(), to_decide,
         ),
         _row(
             "Waivers of usage", "metering_waiver_changelist", asked,

@@ -11,7 +11,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from billing.domain.errors import NotFound
-from billing.models import InvoiceLine, JournalEntry, Posting
+from billing.models import InvoiceLine, JournalEntry, Posting, WriteOff
 from commits.models import Grant, Quarter
 from commits.services import usage_entries
 from commits.services.explain_grants import GrantExplanation, explain_grant
@@ -24,6 +24,9 @@ __all__ = ["explain_grant", "explain_invoice_line", "explain_posting"]
 _WORDS = {
     "invoice.issued": "the invoice became a claim when Stripe finalized it",
     "invoice.voided": "the exact reverse of the issue of its invoice",
+    "invoice.uncollectible": "the claim was given up: what was used is a bad debt",
+    "invoice.written_off": "a void invoice was given up: what was used is a bad debt, what was "
+    "not can be drawn no more",
     "grant.covers_overage": "money that arrived covers overage that had accrued",
     "overage.given_back": "overage that was invoiced and then taken back by the chain is balance",
     "close.rollover": "unused money moved to the next quarter at the close",
@@ -121,6 +124,8 @@ def explain_posting(*, id: int, limit: int = 100) -> PostingExplanation:
         why = f"{what}, at committed rates" if usage else "its quarter went away, and this with it"
     elif parts is not None and parts.run == DROPPED:
         why = "the quarter went away: what had accrued in it is reversed"
+    if entry.code == "invoice.written_off":
+        why = f"{why}; {_agreement(entry)}"
     return PostingExplanation(
         id=posting.pk,
         customer_id=entry.customer_id,
@@ -155,6 +160,12 @@ def _usage(quarter: Quarter, entry: JournalEntry, limit: int) -> UsageExplanatio
         limit=limit,
     )
     return UsageExplanation(after, mine.through, mine.drawn, mine.overage, found)
+
+
+def _agreement(entry: JournalEntry) -> str:
+    """Who agreed on a write-off, and why."""
+    asked = WriteOff.objects.get(pk=entry.evidence["write_off"])
+    return f"asked for by {asked.requested_by}, approved by {asked.decided_by}: {asked.reason}"
 
 
 def _grant_of(entry: JournalEntry) -> int | None:

@@ -10,11 +10,12 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from billing.domain.journal import AccountCode, EntryCode
 from billing.domain.money import ZERO, from_cents
-from billing.models import CreditNote, InvoiceLine, LedgerAccount, Posting
+from billing.models import CreditNote, Invoice, InvoiceLine, LedgerAccount, Posting
+from billing.services import write_offs
 from commits.domain.chain import QuarterFigures, run_chain
 from commits.models import BookedDay, Commit, CommitState, Grant, Quarter, QuarterState
 from commits.services.bookings import booked_view
@@ -24,6 +25,8 @@ from commits.services.refunds import BILLED, never_billed
 from metering.services import totals
 
 CHUNK = 200
+# Invoices that stand in the books: issued and not voided, or voided and written off.
+_BOOKED = ~Q(state__in=["draft", "void"]) | Q(write_offs__state="approved")
 Accounts = dict[tuple[str, UUID | None, int | None], Decimal]
 
 
@@ -131,7 +134,8 @@ def _quarter_problems(
 
 
 def _is_issued(grant: Grant) -> bool:
-    """Whether the invoice that bills a grant has been booked (and not been voided since)."""
+    """Whether the invoice that bills a grant has been booked (and not been voided since), or what
+    it billed was given up."""
     if grant.invoice_id is None:
         return False
     first = grant.invoice
@@ -140,7 +144,7 @@ def _is_issued(grant: Grant) -> bool:
     revisions = type(first).objects.filter(
         commit_id=first.commit_id, occasion=first.occasion, occasion_ref=first.occasion_ref
     )
-    return revisions.exclude(state__in=["draft", "void"]).exists()
+    return revisions.filter(_BOOKED).exists()
 
 
 def _ended(state: ChainState) -> set[UUID]:
@@ -217,29 +221,32 @@ def _credited(state: ChainState) -> Decimal:
 
 
 def _refund_problems(state: ChainState) -> list[str]:
-    """The money of a quarter that is gone is what its credit notes have given back."""
+    """The money of a quarter that is gone is what credit notes have given back and what write-offs
+    have withdrawn."""
     notes = _booked_notes(state).filter(debited=AccountCode.DEFERRED_REVENUE).order_by()
     found = {
         (row["commit_id"], row["quarter_index"]): row["cents"]
         for row in notes.values("commit_id", "quarter_index").annotate(cents=Sum("total_cents"))
     }
+    for asked in write_offs.written_off_of(commit_ids=state.commits):
+        for commit_id, index, cents in asked.withdrawn:
+            key = (UUID(commit_id), index)
+            found[key] = found.get(key, 0) + cents
     return [
         f"commit {quarter.commit_id} Q{quarter.index}: {quarter.refunded_cents} cents count as "
-        f"refunded, its credit notes say {cents}"
+        f"gone, its credit notes and write-offs say {cents}"
         for quarter in state.quarters
         if (cents := found.get((quarter.commit_id, quarter.index), 0)) != quarter.refunded_cents
     ]
 
 
 def _issued_overage(state: ChainState) -> Decimal:
-    """Overage dollars on invoices that are booked: void ones took theirs back."""
-    cents = (
-        InvoiceLine.objects.filter(
-            invoice__commit_id__in=list(state.commits), kind__in=["overage", "late_usage"]
-        )
-        .exclude(invoice__state__in=["draft", "void"])
-        .aggregate(total=Sum("amount_cents"))["total"]
-    )
+    """Overage dollars on invoices that are booked: void ones took theirs back, for good or until
+    they are written off."""
+    booked = Invoice.objects.filter(_BOOKED, commit_id__in=list(state.commits))
+    cents = InvoiceLine.objects.filter(
+        invoice__in=booked, kind__in=["overage", "late_usage"]
+    ).aggregate(total=Sum("amount_cents"))["total"]
     return from_cents(int(cents or 0))
 
 

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from billing.domain.journal import (
     AccountCode,
-    AccountKey,
     Entry,
     EntryCode,
     Posting,
     Scope,
+    merged,
     postings_of,
     residue_moves,
 )
@@ -170,10 +170,7 @@ def _residue_postings(
         owner = state.quarters[position - 1]
         in_advance = Scope(scope.customer_id, owner.commit_id)
         moves += postings_of(in_advance, (AccountCode.DEFERRED_REVENUE, owner.index, -amount))
-    merged: dict[AccountKey, Decimal] = {}
-    for posting in moves:
-        merged[posting.account] = merged.get(posting.account, ZERO) + posting.amount
-    return tuple(Posting(account, amount) for account, amount in merged.items() if amount)
+    return merged(moves)
 
 
 def never_billed(state: ChainState, commit_ids: Container[UUID]) -> dict[int, Decimal]:

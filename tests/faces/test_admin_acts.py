@@ -13,6 +13,7 @@ from billing.models import (
     CustomerLogin,
     Invoice,
     PeriodUnlock,
+    WriteOff,
 )
 from billing.services import api_keys, credit_note_push
 from commits.models import Close, Commit, Credit, OverrideRequest, Quarter, TrueUp
@@ -325,3 +326,32 @@ def test_an_invoice_is_voided_and_reissued(pushed: Cast, log_in: LogIn) -> None:
     assert invoice.state == "void"
     ada.post(f"{page}reissue/")
     assert Invoice.objects.filter(customer=pushed.dune).count() == 2
+
+
+def test_a_voided_invoice_is_written_off_by_two(pushed: Cast, log_in: LogIn) -> None:
+    ada, ben = log_in("ada"), log_in("ben")
+    invoice = Invoice.objects.get(customer=pushed.dune)
+    add = f"/admin/billing/writeoff/add/?invoice={invoice.pk}"
+    before = left_of(pushed.dune)
+    given = {"invoice": invoice.pk, "reason": "insolvent"}
+    assert ada.post(add, {**given, "ask": "1"}).status_code == 400, "it is not void"
+    ada.post(f"/admin/billing/invoice/{invoice.pk}/void/", {"reason": "insolvent"})
+    assert add in ada.get(f"/admin/billing/invoice/{invoice.pk}/change/").content.decode()
+    effect = ada.post(add, given).content.decode()
+    assert "Bad debt" in effect and "Unused in Q" in effect
+    assert not WriteOff.objects.exists(), "a preview stores nothing"
+    ada.post(add, {**given, "ask": "1"})
+    asked = WriteOff.objects.get()
+    page = f"/admin/billing/writeoff/{asked.pk}/"
+    assert "If approved now" in ben.get(f"{page}change/").content.decode()
+    refused = ada.post(f"{page}approve/", follow=True).content.decode()
+    assert "another finance user must approve it" in refused
+    ben.post(f"{page}approve/")
+    asked.refresh_from_db()
+    assert (asked.state, asked.decided_by) == ("approved", "ben")
+    assert left_of(pushed.dune) == before - Decimal(asked.unused_cents) / 100 < before
+    shown = ada.get(f"/admin/billing/invoice/{invoice.pk}/change/").content.decode()
+    assert "Unused, withdrawn" in shown
+    again = ada.post(f"/admin/billing/invoice/{invoice.pk}/reissue/", follow=True)
+    assert "It was written off" in again.content.decode()
+    assert Invoice.objects.filter(customer=pushed.dune).count() == 1

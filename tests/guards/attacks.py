@@ -160,6 +160,29 @@ def of_billing() -> dict[str, str]:
         "credit_notes_never_exceed_their_invoice": again(
             "billing_creditnote", total_cents="1000000000"
         ),
+        # Write-offs
+        "write_off_has_a_reason": again("billing_writeoff", note, reason="''"),
+        "write_off_withdraws_no_more_than_was_billed": change(
+            "billing_writeoff", "unused_cents = total_cents + 1", note
+        ),
+        "one_live_write_off_per_invoice": again("billing_writeoff", note),
+        "a_write_off_keeps_its_invoice_and_reason": change(
+            "billing_writeoff", "total_cents = 1", note
+        ),
+        "the_write_offs_are_never_emptied": emptied("billing_writeoff"),
+        "a_write_off_is_of_a_void_invoice": again(
+            "billing_writeoff", note,
+            invoice_id="(SELECT id FROM billing_invoice WHERE state <> 'void' LIMIT 1)",
+        ),
+        "an_invoice_that_was_written_off_is_not_issued_again": again(
+            "billing_invoice",
+            "id IN (SELECT invoice_id FROM billing_writeoff WHERE state = 'approved')",
+            revision="revision + 1", state="'draft'", stripe_id="''",
+        ),
+        **requests(
+            "billing_writeoff", "write_off",
+            approve_by="write_off_is_approved_by_another_than_its_maker",
+        ),
         # Once
         "one_answer_per_idempotency_key": again("billing_idempotentrequest"),
         "one_run_per_job_and_instant": again("billing_jobrun"),

@@ -14,7 +14,6 @@ from .money import CENT, ZERO, whole_cents_below
 from .rating import Usage
 
 Balances = dict[str, Fraction]
-LIVE = ("finalized", "paid")
 
 
 def deferred(commit: str, quarter: int) -> str:
@@ -90,7 +89,7 @@ def _deferred(facts: Facts, chain: Chain, quarter: Quarter) -> Fraction:
         sum(
             line.cents
             for invoice in facts.invoices
-            if invoice.state in LIVE
+            if invoice.booked
             for line in invoice.lines
             if not line.for_usage and (line.commit, line.quarter) == quarter.slot.key
         )
@@ -100,7 +99,16 @@ def _deferred(facts: Facts, chain: Chain, quarter: Quarter) -> Fraction:
         line.cents for line in chain.never_billed if (line.commit, line.quarter) == quarter.slot.key
     ]
     invoiced += sum(never) * CENT
-    return quarter.paid - invoiced - remaining
+    # An uncollectible invoice gives up the claim on what was not used: it can still be drawn.
+    unused = sum(
+        (
+            invoice.unused.get(quarter.slot.index, ZERO)
+            for invoice in facts.invoices
+            if invoice.state == "uncollectible" and invoice.commit == quarter.slot.commit.key
+        ),
+        ZERO,
+    )
+    return quarter.paid - invoiced - remaining + unused
 
 
 def _chain_invoices(facts: Facts, chain: Chain) -> list[int]:
@@ -113,7 +121,7 @@ def _live_cents(facts: Facts, chain: Chain, *, usage_lines: bool) -> Fraction:
     lines = [
         line
         for place in _chain_invoices(facts, chain)
-        if facts.invoices[place].state in LIVE
+        if facts.invoices[place].booked
         for line in facts.invoices[place].lines
     ]
     return sum(line.cents for line in lines if line.for_usage is usage_lines) * CENT
@@ -122,14 +130,20 @@ def _live_cents(facts: Facts, chain: Chain, *, usage_lines: bool) -> Fraction:
 def _money_side(facts: Facts, chain: Chain) -> Balances:
     """What came in, and what is still to come in: negative where a refund is owed."""
     total: Counter[str] = Counter()
+    bad_debt = ZERO
     for place in _chain_invoices(facts, chain):
         invoice = facts.invoices[place]
-        if invoice.state in LIVE:
+        if invoice.state in ("finalized", "paid"):
             total["accounts receivable"] += (
                 invoice.total_cents - invoice.credited_cents - invoice.paid_cents
             )
             through = "stripe clearing" if invoice.paid_through == "stripe" else "bank"
             total[through] += invoice.paid_cents
+        elif invoice.state == "uncollectible":
+            unused = sum(invoice.unused.values(), ZERO)
+            bad_debt += (invoice.total_cents - invoice.credited_cents) * CENT - unused
         else:
             total["accounts receivable"] -= invoice.credited_cents
-    return {name: cents * CENT for name, cents in total.items()}
+        if invoice.withdrawn_cents is not None:
+            bad_debt += (invoice.total_cents - invoice.withdrawn_cents) * CENT
+    return {"bad debt": bad_debt, **{name: cents * CENT for name, cents in total.items()}}

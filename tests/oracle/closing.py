@@ -5,7 +5,7 @@ from datetime import datetime
 
 from . import billing_run
 from .facts import Chain, Facts
-from .fold import Quarter, fold_chain
+from .fold import Quarter, fold_chain, instalment_source, true_up_source
 from .invoices import Invoice, Line
 from .money import CENT, cents_of, whole_cents_below
 from .notes import credit
@@ -155,14 +155,22 @@ def instalment_lines(chain: Chain, quarters: list[Quarter], commit: str, index: 
         if quarter.slot.key == (commit, index) and quarter.slot.in_term:
             chain.instalments_billed.add(quarter.slot.key)
             amount = sum(one.amount for one in quarter.grants if one.kind == "instalment")
-            return [Line("instalment", commit, index, int(amount * 100))] if amount else []
+            source = instalment_source(quarter.slot.key)
+            cents = int(amount * 100)
+            return [Line("instalment", commit, index, cents, source=source)] if cents else []
     return []
 
 
 def true_up_lines(facts: Facts, slot: Slot) -> list[Line]:
     """True-ups of this quarter that were granted at once and not billed at approval."""
     return [
-        Line("true_up", slot.commit.key, slot.index, int(approved.request.amount * 100))
+        Line(
+            "true_up",
+            slot.commit.key,
+            slot.index,
+            int(approved.request.amount * 100),
+            source=true_up_source(approved, slot.index),
+        )
         for approved in facts.approved.values()
         if approved.request.commit == slot.commit.key
         and slot.index in approved.granted

@@ -28,6 +28,7 @@ class Grant:
     position: int = 0
     created_at: datetime | None = None
     number: int = 0
+    source: str = ""  # the grant that the money came from first
 
     def turn(self) -> tuple[object, ...]:
         """The draw order.

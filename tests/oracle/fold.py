@@ -1,11 +1,11 @@
 """The chain of quarters: one pure fold from the first quarter to the last, as if in time."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from .draw import Drawn, Grant, draw_down
-from .facts import Chain, Facts
+from .facts import Approved, Chain, Facts
 from .money import CENT, ZERO
 from .quarters import Slot, SlotKey, boundary
 from .rating import Usage, chain_slots
@@ -107,12 +107,15 @@ def own_grants(facts: Facts, slot: Slot) -> list[Grant]:
                     slot.end,
                     created_at=approved.approved_at,
                     number=approved.number,
+                    source=true_up_source(approved, slot.index),
                 )
             )
         else:
             instalment += approved.request.amount
     if instalment:
-        found.append(Grant("instalment", instalment, "paid", slot.end))
+        found.append(
+            Grant("instalment", instalment, "paid", slot.end, source=instalment_source(slot.key))
+        )
     for credit in facts.credits:
         if credit.slot == slot.key:
             # Judged by the quarter as it was when the credit was granted; a cut comes later.
@@ -131,6 +134,16 @@ def own_grants(facts: Facts, slot: Slot) -> list[Grant]:
                 )
             )
     return found
+
+
+def instalment_source(slot: SlotKey) -> str:
+    """The name of the instalment of a quarter, as invoice lines know it."""
+    return f"instalment {slot[0]} Q{slot[1]}"
+
+
+def true_up_source(approved: Approved, index: int) -> str:
+    """The name of a true-up's grant of one quarter, as invoice lines know it."""
+    return f"true-up {approved.request.key} Q{index}"
 
 
 def fold_chain(
@@ -161,9 +174,7 @@ def fold_chain(
 
 def _in_slot(grant: Grant, slot: Slot) -> Grant:
     """A rollover lives to the end of the quarter that it rolls into."""
-    return Grant(
-        grant.kind, grant.amount, grant.origin, slot.end, rolls=grant.rolls, position=grant.position
-    )
+    return replace(grant, expires_at=slot.end)
 
 
 def _untouched(drawn: Drawn) -> Settled:

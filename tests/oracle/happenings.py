@@ -157,6 +157,20 @@ class TakeBack(Happening):
     usage: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class Uncollectible(Happening):
+    """Nobody will pay an issued invoice: the claim is given up, the balance stays."""
+
+    invoice: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteOff(Happening):
+    """Two finance users give up what a voided invoice billed, for good."""
+
+    invoice: int
+
+
 def token_meters(
     input_tokens: int, cached: int = 0, output: int = 0
 ) -> tuple[tuple[str, int], ...]:

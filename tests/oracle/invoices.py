@@ -19,6 +19,7 @@ class Line:
     meter: str = ""
     rate: Fraction = Fraction(0)
     quantity: int = 0
+    source: str = ""  # of the grant that it bills
 
     @property
     def for_usage(self) -> bool:
@@ -36,11 +37,13 @@ class Invoice:
     commit: str
     occasion: str
     lines: tuple[Line, ...]
-    state: str = "finalized"  # draft | finalized | paid | void
+    state: str = "finalized"  # draft | finalized | paid | void | reissued | uncollectible
     revision: int = 1
     paid_through: str = ""
     paid_cents: int = 0
     credited: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
+    unused: dict[int, Fraction] = field(default_factory=dict)  # by quarter, once uncollectible
+    withdrawn_cents: int | None = None  # what nobody had used of it, once written off
 
     @property
     def total_cents(self) -> int:
@@ -49,8 +52,18 @@ class Invoice:
 
     @property
     def live(self) -> bool:
-        """True unless it was voided."""
+        """True unless it was voided or nobody will pay it."""
         return self.state in ("draft", "finalized", "paid")
+
+    @property
+    def booked(self) -> bool:
+        """True where what it bills stands in the books: issued and not voided, or written off."""
+        return self.state in ("finalized", "paid", "uncollectible") or self.written_off
+
+    @property
+    def written_off(self) -> bool:
+        """True once what it billed was given up for good."""
+        return self.withdrawn_cents is not None
 
     @property
     def credited_cents(self) -> int:

@@ -84,6 +84,7 @@ def rolled_in(settled: Sequence[Settled], expires_at: datetime) -> list[Grant]:
             expires_at,
             rolls=one.drawn.grant.rolls + 1,
             position=place,
+            source=one.drawn.grant.source,
         )
         for place, one in enumerate(settled)
         if one.rolled > 0

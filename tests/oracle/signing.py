@@ -85,12 +85,12 @@ def move_invoice(facts: Facts, happening: Finalize | Pay | VoidInvoice | Reissue
     """Finalize a draft, pay or void what is finalized, reissue what is void."""
     invoice = facts.invoices[happening.invoice - 1]
     needed, then = {
-        Finalize: ("draft", "finalized"),
-        Pay: ("finalized", "paid"),
-        VoidInvoice: ("finalized", "void"),
-        Reissue: ("void", "reissued"),
+        Finalize: (("draft",), "finalized"),
+        Pay: (("finalized", "uncollectible"), "paid"),
+        VoidInvoice: (("finalized", "uncollectible"), "void"),
+        Reissue: (("void",), "reissued"),
     }[type(happening)]
-    if invoice.state != needed:
+    if invoice.state not in needed or invoice.written_off:
         return "refused"
     if isinstance(happening, VoidInvoice) and invoice.credited_cents:
         return "refused"

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from .billing_run import issue
 from .events import is_whole_hour
 from .facts import Approved, Facts, Granted
+from .fold import true_up_source
 from .happenings import ApproveTrueUp, Credit, RequestTrueUp
 from .invoices import Line
 from .quarters import boundary
@@ -78,7 +79,17 @@ def approve(facts: Facts, happening: ApproveTrueUp) -> str:
         wanted, happening.at, facts.next_number(), live[0], through, granted, starts
     )
     if wanted.bill_now and granted:
-        lines = [Line("true_up", commit.key, index, int(wanted.amount * 100)) for index in granted]
+        approved = facts.approved[happening.key]
+        lines = [
+            Line(
+                "true_up",
+                commit.key,
+                index,
+                int(wanted.amount * 100),
+                source=true_up_source(approved, index),
+            )
+            for index in granted
+        ]
         if issue(facts, chain, commit.key, f"true-up {wanted.key}", lines) is None:
             in_arrears = replace(wanted, bill_now=False)
             facts.approved[wanted.key] = replace(facts.approved[wanted.key], request=in_arrears)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
 from functools import singledispatchmethod
 
-from . import events, notes, signing, trueups
+from . import events, given_up, notes, signing, trueups
 from .balances import Balance, balance_at
 from .billing_run import standing_overage, to_give_back
 from .books import Balances, trial_balance
@@ -27,10 +27,12 @@ from .happenings import (
     RequestTrueUp,
     Sign,
     TakeBack,
+    Uncollectible,
     Use,
     Void,
     VoidInvoice,
     Waive,
+    WriteOff,
 )
 from .invoices import Invoice
 from .rating import Usage, rate_all
@@ -182,6 +184,14 @@ class World:
     @_apply.register
     def _(self, happening: TakeBack, before: datetime) -> str:
         return notes.take_back(self.facts, happening)
+
+    @_apply.register
+    def _(self, happening: Uncollectible, before: datetime) -> str:
+        return given_up.uncollectible(self.facts, happening)
+
+    @_apply.register
+    def _(self, happening: WriteOff, before: datetime) -> str:
+        return given_up.write_off(self.facts, happening)
 
     @_apply.register(Finalize)
     @_apply.register(Pay)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -94,3 +95,14 @@ def take_back(invoice_id: UUID, happening: told.TakeBack) -> None:
     credit_notes.approve_credit_note(
         note_id=asked.pk, actor=None, actor_name=DECIDES, now=happening.at
     )
+
+
+def write_off(invoice_id: UUID, now: datetime) -> None:
+    """A voided invoice is given up."""
+    from billing.services import write_offs
+    from commits.services.write_offs import approve_write_off
+
+    asked = write_offs.request_write_off(
+        invoice_id=invoice_id, reason="a reason", actor_name=ASKS, now=now
+    )
+    approve_write_off(write_off_id=asked.pk, actor_name=DECIDES, now=now)

@@ -116,14 +116,17 @@ class MoneyRules(Life):
             )
         )
 
-    def _some_invoice(self, which: int, state: str) -> int | None:
-        found = [one.number for one in self.twin.world.facts.invoices if one.state == state]
+    def _some_invoice(self, which: int, *states: str) -> int | None:
+        facts = self.twin.world.facts
+        found = [
+            one.number for one in facts.invoices if one.state in states and not one.written_off
+        ]
         return found[which % len(found)] if found else None
 
     @rule(which=st.integers(0, 9), outside=st.booleans(), pause=pauses)
     def pay(self, which: int, outside: bool, pause: timedelta) -> None:
-        """An invoice is paid."""
-        number = self._some_invoice(which, "finalized")
+        """An invoice is paid, perhaps one that was given up already."""
+        number = self._some_invoice(which, "finalized", "uncollectible")
         if number is not None:
             through = "bank" if outside else "stripe"
             self.tell(told.Pay(at=self.now + pause, invoice=number, through=through))
@@ -135,9 +138,26 @@ class MoneyRules(Life):
         if number is not None:
             self.tell(told.Reissue(at=self.now, invoice=number))
             return
-        number = self._some_invoice(which, "finalized")
+        number = self._some_invoice(which, "finalized", "uncollectible")
         if number is not None:
             self.tell(told.VoidInvoice(at=self.now, invoice=number))
+
+    @precondition(lambda self: not self.twin.product.unsettled())
+    @rule(which=st.integers(0, 9), for_good=st.booleans(), again=st.booleans())
+    def give_up(self, which: int, for_good: bool, again: bool) -> None:
+        """Nobody will pay: an invoice is uncollectible, or it is voided and written off."""
+        number = self._some_invoice(which, "finalized")
+        if number is not None and not for_good:
+            self.tell(told.Uncollectible(at=self.now, invoice=number))
+            return
+        number = self._some_invoice(which, "void", "finalized", "uncollectible")
+        if number is None:
+            return
+        if self.twin.world.facts.invoices[number - 1].state != "void":
+            self.tell(told.VoidInvoice(at=self.now, invoice=number))
+        self.tell(told.WriteOff(at=self.now, invoice=number))
+        if again:
+            self.tell(told.Reissue(at=self.now, invoice=number))
 
     @rule(which=st.integers(0, 9), part=st.sampled_from([1, 3, 10, 10, 11]), usage=st.booleans(),
           pause=pauses)  # fmt: skip

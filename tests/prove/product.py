@@ -169,6 +169,17 @@ class Product:
             )
         )
 
+    @apply.register
+    def _(self, happening: told.Uncollectible) -> str:
+        from tests.prove import stripe_words
+
+        pk = self.invoices[happening.invoice]
+        return asked(lambda: stripe_words.give_up(pk, happening.at))
+
+    @apply.register
+    def _(self, happening: told.WriteOff) -> str:
+        return asked(lambda: finance.write_off(self.invoices[happening.invoice], happening.at))
+
     def run_jobs(self, now: datetime) -> None:
         """One midnight, as commits.services.daily.run_daily without Stripe."""
         from commits.services import after_the_end, closes, daily

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from billing.domain.errors import Conflict
 from billing.models import Invoice, InvoiceState
 from billing.services import invoice_sync, invoice_voiding, invoices
 from billing.services.stripe_gateway import RemoteInvoice
@@ -54,4 +55,14 @@ def void(invoice_id: UUID, now: datetime) -> None:
     """Finance voids an unpaid invoice; Stripe never had it."""
     invoice_voiding.void_invoice(
         invoice_id=invoice_id, reason="a reason", actor=None, actor_name="ada", now=now
+    )
+
+
+def give_up(invoice_id: UUID, now: datetime) -> None:
+    """Marked as uncollectible at Stripe; refused where ours is not open."""
+    invoice = Invoice.objects.get(pk=invoice_id)
+    if invoice.state != InvoiceState.FINALIZED:
+        raise Conflict("not_open", f"it is {invoice.state}")
+    invoice_sync.apply_remote(
+        invoice_id=invoice_id, remote=remote(invoice, "uncollectible"), now=now
     )

@@ -14,8 +14,10 @@ from tests.oracle.happenings import (
     Happening,
     Sign,
     TakeBack,
+    Uncollectible,
     Use,
     Void,
+    WriteOff,
 )
 from tests.oracle.rating import chain_slots
 from tests.oracle.world import World
@@ -23,7 +25,8 @@ from tests.prove import figures, laws
 from tests.prove.product import Product
 
 DAY = timedelta(days=1)
-APPROVALS = (ApproveTrueUp, Credit, Sign, TakeBack)  # they book usage themselves, before and after
+# They book usage themselves, before and after, or say what is booked.
+APPROVALS = (ApproveTrueUp, Credit, Sign, TakeBack, Uncollectible, WriteOff)
 
 
 class DifferenceError(AssertionError):
