@@ -5,7 +5,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from .facts import EventKey, Facts
-from .happenings import AddOverride, AddPrice, Use, Void, Waive
+from .happenings import AddOverride, AddPrice, AddPrivatePrice, Use, Void, Waive
 from .rating import FUTURE, chain_slots, rate_all
 
 
@@ -85,7 +85,7 @@ def commit_is_over(facts: Facts, commit: str) -> bool:
     return final and all(slot.key in chain.posted for slot in own)
 
 
-def add_price(facts: Facts, happening: AddPrice | AddOverride) -> str:
+def add_price(facts: Facts, happening: AddPrice | AddOverride | AddPrivatePrice) -> str:
     """Add a price unless it would change an amount already rated; a gap may be filled."""
     if not is_whole_hour(happening.price.effective_at):
         return "refused"
@@ -94,11 +94,14 @@ def add_price(facts: Facts, happening: AddPrice | AddOverride) -> str:
     trial = copy(facts)
     if isinstance(happening, AddPrice):
         trial.book = [*facts.book, happening.price]
+    elif isinstance(happening, AddPrivatePrice):
+        own = [*facts.private.get(happening.customer, []), happening.price]
+        trial.private = {**facts.private, happening.customer: own}
     else:
         own = [*facts.overrides.get(happening.commit, []), happening.price]
         trial.overrides = {**facts.overrides, happening.commit: own}
     after = amounts(trial)
     if any(after.get(key) != amount for key, amount in amounts(facts).items()):
         return "price_in_force"
-    facts.book, facts.overrides = trial.book, trial.overrides
+    facts.book, facts.private, facts.overrides = trial.book, trial.private, trial.overrides
     return "ok"

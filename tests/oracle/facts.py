@@ -81,6 +81,7 @@ class Facts:
 
     now: datetime | None = None
     book: list[Price] = field(default_factory=list)
+    private: dict[str, list[Price]] = field(default_factory=dict)  # by customer
     chains: list[Chain] = field(default_factory=list)
     overrides: dict[str, list[Price]] = field(default_factory=dict)
     events: dict[EventKey, Use] = field(default_factory=dict)

@@ -77,6 +77,14 @@ class AddOverride(Happening):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AddPrivatePrice(Happening):
+    """A list price that one customer alone sees (approved)."""
+
+    customer: str
+    price: Price
+
+
+@dataclass(frozen=True, kw_only=True)
 class RequestTrueUp(Happening):
     """A customer or finance asks for more per quarter; nothing changes before approval."""
 

@@ -18,6 +18,24 @@ def units_quoted(meter: str) -> int:
     return 3600 if meter == "gpu_seconds" else 1
 
 
+def book_of(book: Sequence[Price], private: Sequence[Price]) -> list[Price]:
+    """The price book as a customer sees it that has private prices.
+
+    From its instant on a private price stands in for everybody's under exactly its key, for good.
+    """
+    since: dict[tuple[str, str, str], datetime] = {}
+    for price in private:
+        key = (price.model, price.mode, price.meter)
+        since[key] = min(since.get(key, price.effective_at), price.effective_at)
+    listed = [
+        price
+        for price in book
+        if (price.model, price.mode, price.meter) not in since
+        or price.effective_at < since[price.model, price.mode, price.meter]
+    ]
+    return [*listed, *private]
+
+
 def quoted(
     book: Sequence[Price], model: str, mode: str, meter: str, at: datetime
 ) -> Fraction | None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from .facts import Chain, EventKey, Facts, GroupKey
 from .happenings import Use
-from .prices import committed_rate
+from .prices import book_of, committed_rate
 from .quarters import Slot, SlotKey, slots_of
 
 FUTURE = timedelta(minutes=5)
@@ -102,9 +102,8 @@ def rate_of(
     """The committed rate of one meter in a quarter at an instant."""
     overrides = [*slot.commit.overrides, *facts.overrides.get(slot.commit.key, [])]
     discount = discount_at(facts, slot, instant)
-    return committed_rate(
-        facts.book, slot.commit, overrides, discount, (model, mode, meter), instant
-    )
+    book = book_of(facts.book, facts.private.get(slot.commit.customer, []))
+    return committed_rate(book, slot.commit, overrides, discount, (model, mode, meter), instant)
 
 
 @dataclass

@@ -15,6 +15,7 @@ from .fold import Quarter, fold_chain
 from .happenings import (
     AddOverride,
     AddPrice,
+    AddPrivatePrice,
     Advance,
     ApproveTrueUp,
     Batch,
@@ -166,7 +167,8 @@ class World:
 
     @_apply.register(AddPrice)
     @_apply.register(AddOverride)
-    def _(self, happening: AddPrice | AddOverride, before: datetime) -> str:
+    @_apply.register(AddPrivatePrice)
+    def _(self, happening: AddPrice | AddOverride | AddPrivatePrice, before: datetime) -> str:
         return events.add_price(self.facts, happening)
 
     @_apply.register(RequestTrueUp)

@@ -36,6 +36,7 @@ USES: tuple[tuple[str, str, tuple[str, ...], int], ...] = (
     ("flux", "serverless", ("images",), 25),
 )
 UNPRICED = ("new", "serverless", ("input_tokens",), 1_000_000)
+TUNED = ("tuned", "serverless", ("input_tokens", "cached_input_tokens"), 1_000_000)
 ZONES = ("UTC", "UTC", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Australia/Lord_Howe",
          "America/St_Johns", "Pacific/Apia", "America/Santiago")  # fmt: skip
 START_DAYS = (date(2024, 2, 29), date(2023, 11, 29), date(2023, 11, 30), date(2025, 12, 31),

@@ -27,6 +27,21 @@ def agree_on_price(commit_id: UUID, happening: told.AddOverride) -> None:
     overrides.approve_override(request_id=asked.pk, actor=DECIDES, now=happening.at)
 
 
+def agree_on_private_price(customer: Any, happening: told.AddPrivatePrice) -> None:
+    """A list price that this customer alone sees."""
+    from metering.services import private_prices
+    from metering.services.price_book import NewPrice
+
+    price = happening.price
+    new = NewPrice(
+        price.model, price.mode, price.meter, decimal_of(price.price), price.effective_at
+    )
+    asked = private_prices.request_private_price(
+        customer=customer, price=new, actor_name=ASKS, now=happening.at
+    )
+    private_prices.approve_private_price(request_id=asked.pk, actor_name=DECIDES, now=happening.at)
+
+
 def ask_for_true_up(commit_id: UUID, happening: told.RequestTrueUp) -> UUID:
     """A request for a true-up; its id."""
     from commits.services import true_ups

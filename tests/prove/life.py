@@ -41,8 +41,7 @@ class Life(RuleBasedStateMachine):
         self.twin = Twin()
         self.events: list[told.Use] = []
         self.asked: list[str] = []
-        self.overrides: set[tuple[object, ...]] = set()
-        self.book: set[tuple[object, ...]] = set()
+        self.prices: set[tuple[object, ...]] = set()  # whose, for what, since when
         self.best = Fraction(0)
         self.names = 0
         self.twice = False

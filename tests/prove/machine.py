@@ -45,7 +45,9 @@ class Machine(UsageRules, MoneyRules):
             self.twin.story.append(told.AddPrice(at=at, price=price))
             self.twin.world.apply(self.twin.story[-1])
             self.twin.product.apply(self.twin.story[-1])
-            self.book.add((price.model, price.mode, price.meter, price.effective_at))
+            self.prices.add(
+                ("everybody's", price.model, price.mode, price.meter, price.effective_at)
+            )
         self.best = commit.discount
         self.tell(told.Sign(at=at, commit=commit))
 
@@ -70,7 +72,7 @@ class Machine(UsageRules, MoneyRules):
         if self.tell(told.Sign(at=self.now, commit=renewed)) == "ok":
             self.best = renewed.discount
             self.asked.clear()
-            self.overrides.clear()
+            self.prices = {one for one in self.prices if one[0] != "the commit's"}
 
     @rule(days=st.sampled_from([1, 2, 7, 31, 60]))
     def wait(self, days: int) -> None:

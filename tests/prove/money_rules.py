@@ -22,23 +22,28 @@ class MoneyRules(Life):
         key=st.sampled_from([
             *[row[:3] for row in contracts.PRICED],
             ("llama", "batch", "input_tokens"), ("qwen", "serverless", "cached_input_tokens"),
-            ("new", "serverless", "input_tokens"), ("new", "serverless", "input_tokens"),
+            *[(model, "serverless", "input_tokens") for model in ("new", "new", "tuned")],
+            ("tuned", "batch", "output_tokens"),
         ]),
         price=contracts.prices,
         hours=st.sampled_from([-24 * 400, -24 * 100, -24, -1, 0, 1, 30, 24 * 50]),
-        own=st.booleans(),
+        whose=st.sampled_from(["everybody's", "the customer's", "the commit's"]),
     )  # fmt: skip
-    def price(self, key: tuple[str, str, str], price: Fraction, hours: int, own: bool) -> None:
-        """A list price or an override, from a whole hour on; refused where it changes amounts."""
+    def price(self, key: tuple[str, str, str], price: Fraction, hours: int, whose: str) -> None:
+        """A list price, a private one or an override, from a whole hour on; refused where it
+        changes amounts."""
         at = contracts.hour_of(self.now) + hours * contracts.HOUR
-        known = self.overrides if own else self.book
         agreed = {(p.model, p.mode, p.meter) for p in self.commit.overrides}
-        if (*key, at) in known or (own and key in agreed):
+        own = whose == "the commit's"
+        if (whose, *key, at) in self.prices or (own and key in agreed):
             return
-        known.add((*key, at))
+        self.prices.add((whose, *key, at))
         added = Price(model=key[0], mode=key[1], meter=key[2], price=price, effective_at=at)
         if own:
             self.tell(told.AddOverride(at=self.now, commit=self.commit.key, price=added))
+        elif whose == "the customer's":
+            customer = self.commit.customer
+            self.tell(told.AddPrivatePrice(at=self.now, customer=customer, price=added))
         else:
             self.tell(told.AddPrice(at=self.now, price=added))
 

@@ -110,6 +110,11 @@ class Product:
         return asked(lambda: finance.agree_on_price(commit, happening))
 
     @apply.register
+    def _(self, happening: told.AddPrivatePrice) -> str:
+        customer = self.customers[happening.customer]
+        return asked(lambda: finance.agree_on_private_price(customer, happening))
+
+    @apply.register
     def _(self, happening: told.RequestTrueUp) -> str:
         def ask() -> None:
             commit = self.commits[happening.commit]

@@ -11,6 +11,7 @@ from fractions import Fraction
 from tests.oracle.cast import at, price, small, spend, unit_price
 from tests.oracle.happenings import (
     AddPrice,
+    AddPrivatePrice,
     Advance,
     ApproveTrueUp,
     Happening,
@@ -34,6 +35,12 @@ def priced(when: str) -> AddPrice:
     return AddPrice(
         at=at(when), price=price("n", "serverless", "units", "0.00000125", "2025-01-01")
     )
+
+
+def private(when: str, amount: str, since: str = "2025-01-01", model: str = "n") -> AddPrivatePrice:
+    """A price that this customer alone sees."""
+    added = price(model, "serverless", "units", amount, since)
+    return AddPrivatePrice(at=at(when), customer="acme", price=added)
 
 
 def true_up(key: str, when: str, discount: str | None = None) -> RequestTrueUp:
@@ -116,6 +123,14 @@ STORIES: dict[str, Story] = {
         *signed(PLAIN), until("2026-05-10"),
         spend("2026-01-05", "5", "a", arrives="2026-05-11", model="n"), until("2026-05-12"),
         priced("2026-05-13"), until("2026-05-14"),
+    ],
+    "private prices in mid-contract": [
+        *signed(PLAIN), spend("2026-01-05", "5", "a", model="n"),
+        private("2026-01-06", "0.00000125"), spend("2026-01-07", "3", "b"),
+        private("2026-01-08", "0.000001", "2026-02-01", "m"), priced("2026-01-09"),
+        spend("2026-02-02", "3", "c"), spend("2026-02-02", "2", "d", model="n"),
+        private("2026-02-03", "9", "2026-03-01", "m"), spend("2026-03-02", "4", "e"),
+        until("2026-05-07"),
     ],
     "an uncommitted customer signs for the end of a posted month": [
         *signed(MONTHLY), spend("2026-01-10", "6.004", "b"), until("2026-02-05"),

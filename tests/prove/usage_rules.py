@@ -19,8 +19,11 @@ sizes = st.sampled_from(["0.000001", "0.001", "0.3", "1", "2.5", "7", "20", "100
 uses = st.one_of(
     st.sampled_from(contracts.USES),
     st.sampled_from(contracts.USES),
-    st.sampled_from([*contracts.USES, contracts.UNPRICED, contracts.UNPRICED]),
+    st.sampled_from([*contracts.USES, contracts.UNPRICED, contracts.UNPRICED, contracts.TUNED]),
 )
+
+
+UNPRICED = (contracts.UNPRICED[0], contracts.TUNED[0])
 
 
 class UsageRules(Life):
@@ -105,7 +108,7 @@ class UsageRules(Life):
 
     def unpriced(self) -> list[told.Use]:
         """Events that had no price when they came."""
-        return [one for one in self.events if one.model == contracts.UNPRICED[0]]
+        return [one for one in self.events if one.model in UNPRICED]
 
     @rule(
         parts=st.lists(st.tuples(uses, sizes, back, places), min_size=1, max_size=3),
