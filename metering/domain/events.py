@@ -110,6 +110,13 @@ class Refusal:
     detail: str
 
 
+def model_of(event: Event) -> str:
+    """The model or sku that an event is of; empty for a void."""
+    if isinstance(event, GpuEvent):
+        return event.data.sku
+    return "" if isinstance(event, VoidEvent) else event.data.model
+
+
 def problem_of(event: Event, now: datetime) -> tuple[str, str] | None:
     """What its types do not say: why an event is refused, as (code, detail), or None."""
     if event.time > now + FUTURE:

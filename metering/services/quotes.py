@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from billing.domain.errors import InvalidInput
 from billing.domain.money import DECIMALS, has_more_decimals_than
+from billing.domain.text import has_control_characters
 from metering.domain.meters import Mode
 from metering.models import Meter
 
@@ -32,8 +33,11 @@ def check_price(
     Codes: `invalid_model`, `unknown_mode`, `unknown_meter`, `invalid_price`, `too_many_decimals`,
     `not_a_whole_hour`.
     """
-    if not model or len(model) > MODEL_LENGTH or "\0" in model:
-        raise InvalidInput("invalid_model", f"a model or sku has 1 to {MODEL_LENGTH} characters")
+    if not model or len(model) > MODEL_LENGTH or has_control_characters(model):
+        raise InvalidInput(
+            "invalid_model",
+            f"a model or sku has 1 to {MODEL_LENGTH} characters, no line breaks or other controls",
+        )
     if mode not in MODES:
         raise InvalidInput("unknown_mode", f"{mode!r} is not one of {', '.join(sorted(MODES))}")
     if not price.is_finite() or price < 0 or price >= PRICE_BELOW:

@@ -154,3 +154,25 @@ def test_whatever_bytes_come_only_our_own_errors_come_out(body: bytes) -> None:
     for form in (body, b"[" + body + b"]"):
         with suppress(MalformedBody, TooLarge):
             decode(form)
+
+
+@pytest.mark.parametrize(
+    "name", ["two\nlines", "tab\t", "\x00", "del\x7f", "c1\x85", "ls\u2028", "ps\u2029"]
+)
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_model_with_control_characters_refuses_its_event_alone(
+    name: str, ascii_only: bool
+) -> None:
+    gpu = {"sku": name, "mode": "dedicated", "gpu_seconds": 1}
+    usage = {"model": name, "mode": "serverless", "quantities": {"images": 1}}
+    body = [
+        tokens("a", model=name), tokens("b"), event("c", "gpu", gpu),
+        event("d", "usage", usage), tokens("e", model="r\u00e9sum\u00e9 \\ 7b"),
+        void("f", "b"),
+    ]  # fmt: skip
+    found = decode(json.dumps(body, ensure_ascii=ascii_only).encode())
+    refused = [one for one in found if isinstance(one, Refusal)]
+    assert [(one.index, one.id, one.code) for one in refused] == [
+        (0, "a", "invalid_event"), (2, "c", "invalid_event"), (3, "d", "invalid_event"),
+    ]  # fmt: skip
+    assert all("control" in one.detail or "NUL" in one.detail for one in refused)

@@ -42,6 +42,8 @@ def add(**changes: Any) -> Price:
         ({"model": ""}, "invalid_model"),
         ({"model": "m" * 201}, "invalid_model"),
         ({"model": "\0"}, "invalid_model"),
+        ({"model": "two\nlines"}, "invalid_model"),
+        ({"model": "del\x7f"}, "invalid_model"),
     ],
 )
 def test_a_price_that_cannot_be_is_refused(change: dict[str, Any], code: str) -> None:
