@@ -134,16 +134,16 @@ def _money_side(facts: Facts, chain: Chain) -> Balances:
     for place in _chain_invoices(facts, chain):
         invoice = facts.invoices[place]
         if invoice.state in ("finalized", "paid"):
-            total["accounts receivable"] += (
-                invoice.total_cents - invoice.credited_cents - invoice.paid_cents
-            )
+            total["accounts receivable"] += invoice.owed_cents - invoice.paid_cents
             through = "stripe clearing" if invoice.paid_through == "stripe" else "bank"
             total[through] += invoice.paid_cents
         elif invoice.state == "uncollectible":
             unused = sum(invoice.unused.values(), ZERO)
-            bad_debt += (invoice.total_cents - invoice.credited_cents) * CENT - unused
+            bad_debt += invoice.owed_cents * CENT - unused
         else:
             total["accounts receivable"] -= invoice.credited_cents
+        if invoice.state in ("finalized", "paid", "uncollectible"):
+            total["sales tax payable"] -= invoice.tax_cents
         if invoice.withdrawn_cents is not None:
             bad_debt += (invoice.total_cents - invoice.withdrawn_cents) * CENT
     return {"bad debt": bad_debt, **{name: cents * CENT for name, cents in total.items()}}

@@ -178,8 +178,14 @@ def true_up_lines(facts: Facts, slot: Slot) -> list[Line]:
     ]
 
 
-def finalize_drafts(invoices: list[Invoice]) -> None:
+def finalize_drafts(facts: Facts) -> None:
     """Issue all drafts."""
-    for invoice in invoices:
+    for invoice in facts.invoices:
         if invoice.state == "draft":
-            invoice.state = "finalized"
+            finalize(facts, invoice)
+
+
+def finalize(facts: Facts, invoice: Invoice) -> None:
+    """Stripe issues it, with tax on top."""
+    invoice.state = "finalized"
+    invoice.tax_cents = int(invoice.total_cents * facts.tax)

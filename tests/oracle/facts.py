@@ -92,6 +92,7 @@ class Facts:
     credits: list[Granted] = field(default_factory=list)
     credit_keys: dict[str, Credit] = field(default_factory=dict)
     invoices: list[Invoice] = field(default_factory=list)
+    tax: Fraction = Fraction(0)  # the share that Stripe puts on top
     count: int = 0
 
     def next_number(self) -> int:

@@ -21,7 +21,7 @@ def uncollectible(facts: Facts, happening: Uncollectible) -> str:
     if invoice.state != "finalized":
         return "refused"
     balances = chain_balance(facts, facts.chain_of(invoice.commit), rate_all(facts))
-    owed = (invoice.total_cents - invoice.credited_cents) * CENT
+    owed = invoice.owed_cents * CENT
     for quarter in sorted({line.quarter for line in invoice.lines if not line.for_usage}):
         standing = -balances.get(deferred(invoice.commit, quarter), ZERO)
         part = max(ZERO, min(standing, _billed(invoice, quarter), owed))

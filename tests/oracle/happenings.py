@@ -135,6 +135,13 @@ class Finalize(Happening):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tax(Happening):
+    """From now on Stripe puts this share on top of an invoice when it is issued."""
+
+    share: Fraction
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pay(Happening):
     """An invoice is paid in full, through Stripe or outside."""
 

@@ -41,6 +41,7 @@ class Invoice:
     revision: int = 1
     paid_through: str = ""
     paid_cents: int = 0
+    tax_cents: int = 0
     credited: dict[bool, int] = field(default_factory=lambda: {False: 0, True: 0})
     unused: dict[int, Fraction] = field(default_factory=dict)  # by quarter, once uncollectible
     withdrawn_cents: int | None = None  # what nobody had used of it, once written off
@@ -49,6 +50,11 @@ class Invoice:
     def total_cents(self) -> int:
         """The sum of the lines."""
         return sum(line.cents for line in self.lines)
+
+    @property
+    def owed_cents(self) -> int:
+        """What the customer is to pay: with tax, less what credit notes took back."""
+        return self.total_cents + self.tax_cents - self.credited_cents
 
     @property
     def live(self) -> bool:

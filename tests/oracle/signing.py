@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from .billing_run import issue
-from .closing import instalment_lines, later_credits, round_off
+from .closing import finalize, instalment_lines, later_credits, round_off
 from .facts import Chain, Facts
 from .fold import fold_chain
 from .happenings import Finalize, Pay, Reissue, Sign, VoidInvoice
@@ -95,9 +95,11 @@ def move_invoice(facts: Facts, happening: Finalize | Pay | VoidInvoice | Reissue
     if isinstance(happening, VoidInvoice) and invoice.credited_cents:
         return "refused"
     invoice.state = then
+    if isinstance(happening, Finalize):
+        finalize(facts, invoice)
     if isinstance(happening, Pay):
         invoice.paid_through = happening.through
-        invoice.paid_cents = invoice.total_cents - invoice.credited_cents
+        invoice.paid_cents = invoice.owed_cents
     if isinstance(happening, Reissue):
         again = issue(
             facts,

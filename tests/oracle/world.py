@@ -28,6 +28,7 @@ from .happenings import (
     RequestTrueUp,
     Sign,
     TakeBack,
+    Tax,
     Uncollectible,
     Use,
     Void,
@@ -80,7 +81,7 @@ class World:
         if isinstance(happening, Close | Advance) is self.lazy:
             self._give_back()
         if self.issue_at_once:
-            finalize_drafts(self.facts.invoices)
+            finalize_drafts(self.facts)
         return answer
 
     def _run_jobs(self, after: datetime, until: datetime) -> None:
@@ -94,7 +95,7 @@ class World:
                     Job(self.facts, due).run()
                 self.quiet = True
                 if self.issue_at_once:
-                    finalize_drafts(self.facts.invoices)
+                    finalize_drafts(self.facts)
             due += timedelta(days=1)
         self.facts.now = until
 
@@ -194,6 +195,11 @@ class World:
     @_apply.register
     def _(self, happening: WriteOff, before: datetime) -> str:
         return given_up.write_off(self.facts, happening)
+
+    @_apply.register
+    def _(self, happening: Tax, before: datetime) -> str:
+        self.facts.tax = happening.share
+        return "ok"
 
     @_apply.register(Finalize)
     @_apply.register(Pay)

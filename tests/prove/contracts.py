@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.oracle.quarters import boundary
 from tests.oracle.terms import Commit, Price, Rollover
 
-CUSTOMER = "acme"
+CUSTOMERS = ("acme", "bolt")
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
@@ -90,7 +90,7 @@ def signed_commits(draw: st.DrawFn) -> Commit:
     end, more = ("tail", None) if plain else draw(ends)
     commit = Commit(
         key="A",
-        customer=CUSTOMER,
+        customer=CUSTOMERS[0],
         starts_on=draw(starts),
         quarters=quarters,
         instalments=amounts,
@@ -133,7 +133,7 @@ def uncommitted_terms(draw: st.DrawFn) -> Commit:
     """A customer without a promise, billed in arrears at list price."""
     return Commit(
         key="U",
-        customer=CUSTOMER,
+        customer=CUSTOMERS[0],
         starts_on=draw(starts),
         quarters=None,
         zone=draw(st.sampled_from(ZONES)),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
 
@@ -16,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 from tests.oracle import happenings as told
 from tests.oracle.facts import Chain
 from tests.oracle.quarters import Slot
-from tests.oracle.rating import chain_slots
+from tests.oracle.rating import customer_slots
 from tests.oracle.terms import Commit
 from tests.prove.database import given_up
 from tests.prove.order import check_order
@@ -31,21 +32,30 @@ pauses = st.sampled_from(
 )  # fmt: skip
 
 
+@dataclass
+class Party:
+    """What there is of one customer: its events, its true-ups that wait, its best discount."""
+
+    customer: str
+    best: Fraction
+    events: list[told.Use] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    signings: int = 0
+
+
 class Life(RuleBasedStateMachine):
-    """One contract as lived so far."""
+    """The contracts of one run as lived so far: of one customer, or of two by turns."""
 
     def __init__(self) -> None:
         super().__init__()
         self.resources = ExitStack()
         self.resources.enter_context(given_up())
         self.twin = Twin()
-        self.events: list[told.Use] = []
-        self.asked: list[str] = []
+        self.parties: list[Party] = []
+        self.turn = 0
         self.prices: set[tuple[object, ...]] = set()  # whose, for what, since when
-        self.best = Fraction(0)
         self.names = 0
         self.twice = False
-        self.signings = 0
 
     # --- What there is -----------------------------------------------------------------------
     @property
@@ -54,8 +64,18 @@ class Life(RuleBasedStateMachine):
         return self.twin.now
 
     @property
+    def party(self) -> Party:
+        """Whose turn it is."""
+        return self.parties[self.turn]
+
+    @property
+    def customer(self) -> str:
+        return self.party.customer
+
+    @property
     def chain(self) -> Chain:
-        return self.twin.world.facts.chains[-1]
+        chains = self.twin.world.facts.chains
+        return [one for one in chains if one.commits[0].customer == self.customer][-1]
 
     @property
     def commit(self) -> Commit:
@@ -73,9 +93,8 @@ class Life(RuleBasedStateMachine):
         return answer
 
     def slots(self) -> list[Slot]:
-        """The quarters of all chains that have begun, newest first."""
-        facts = self.twin.world.facts
-        found = [slot for chain in facts.chains for slot in chain_slots(facts, chain)]
+        """The customer's quarters that have begun, newest first."""
+        found = customer_slots(self.twin.world.facts, self.customer)
         return [slot for slot in reversed(found) if slot.start <= self.now]
 
     def moment(self, quarters_back: int, place: int) -> datetime:

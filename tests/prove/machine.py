@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from fractions import Fraction
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
@@ -16,7 +17,7 @@ from tests.oracle import happenings as told
 from tests.oracle.quarters import boundary, months_later
 from tests.oracle.terms import Commit
 from tests.prove import contracts
-from tests.prove.life import COUNTS
+from tests.prove.life import COUNTS, Party
 from tests.prove.money_rules import MoneyRules
 from tests.prove.twin import DAY, Twin
 from tests.prove.usage_rules import UsageRules
@@ -33,11 +34,15 @@ class Machine(UsageRules, MoneyRules):
         every_day=st.sampled_from([False, False, False, True]),
         lazy=st.booleans(),
         twice=st.sampled_from([False, False, True]),
+        tax=st.sampled_from(["0", "0", "0.0825"]).map(Fraction),
+        other=st.one_of(st.none(), st.none(), contracts.signed_commits()),
     )
     def sign(
-        self, commit: Commit, ahead: timedelta, every_day: bool, lazy: bool, twice: bool
-    ) -> None:
-        """Prices, then a commit signed before its start or after."""
+        self, commit: Commit, ahead: timedelta, every_day: bool, lazy: bool, twice: bool,
+        tax: Fraction, other: Commit | None,
+    ) -> None:  # fmt: skip
+        """Prices, then a commit signed before its start or after; perhaps one of another customer
+        on the same day."""
         self.twice = twice
         self.twin = Twin(every_day=every_day, lazy=lazy)
         at = boundary(commit, 1) - ahead
@@ -45,13 +50,23 @@ class Machine(UsageRules, MoneyRules):
             self.twin.story.append(told.AddPrice(at=at, price=price))
             self.twin.world.apply(self.twin.story[-1])
             self.twin.product.apply(self.twin.story[-1])
-            self.prices.add(
-                ("everybody's", price.model, price.mode, price.meter, price.effective_at)
-            )
-        self.best = commit.discount
-        self.tell(told.Sign(at=at, commit=commit))
+            self.prices.add(("", price.model, price.mode, price.meter, price.effective_at))
+        if tax:
+            self.tell(told.Tax(at=at, share=tax))
+        for one in (commit, other):
+            if one is not None:
+                named = replace(one, key=f"{one.key}{len(self.parties) or ''}")
+                named = replace(named, customer=contracts.CUSTOMERS[len(self.parties)])
+                self.parties.append(Party(named.customer, named.discount))
+                self.tell(told.Sign(at=at, commit=named))
 
-    @precondition(lambda self: self.signings < 3)
+    @precondition(lambda self: len(self.parties) > 1)
+    @rule()
+    def another_customer(self) -> None:
+        """What follows happens to the other customer."""
+        self.turn = (self.turn + 1) % len(self.parties)
+
+    @precondition(lambda self: self.party.signings < 3)
     @rule(
         commit=contracts.signed_commits(),
         quarters=st.sampled_from([0, 0, 0, 1, 2]),
@@ -66,13 +81,13 @@ class Machine(UsageRules, MoneyRules):
             months = (former.quarters + quarters) * 3
             starts_on = months_later(former.starts_on, months) + timedelta(days=days)
         renewed = replace(
-            commit, key=self.name("B"), zone=former.zone, starts_on=starts_on, overrides=()
-        )
-        self.signings += 1
+            commit, key=self.name("B"), customer=self.customer, zone=former.zone,
+            starts_on=starts_on, overrides=(),
+        )  # fmt: skip
+        self.party.signings += 1
         if self.tell(told.Sign(at=self.now, commit=renewed)) == "ok":
-            self.best = renewed.discount
-            self.asked.clear()
-            self.prices = {one for one in self.prices if one[0] != "the commit's"}
+            self.party.best = renewed.discount
+            self.party.asked.clear()
 
     @rule(days=st.sampled_from([1, 2, 7, 31, 60]))
     def wait(self, days: int) -> None:

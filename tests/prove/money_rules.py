@@ -35,15 +35,15 @@ class MoneyRules(Life):
         at = contracts.hour_of(self.now) + hours * contracts.HOUR
         agreed = {(p.model, p.mode, p.meter) for p in self.commit.overrides}
         own = whose == "the commit's"
-        if (whose, *key, at) in self.prices or (own and key in agreed):
+        owner = {"the customer's": self.customer, "the commit's": self.commit.key}.get(whose, "")
+        if (owner, *key, at) in self.prices or (own and key in agreed):
             return
-        self.prices.add((whose, *key, at))
+        self.prices.add((owner, *key, at))
         added = Price(model=key[0], mode=key[1], meter=key[2], price=price, effective_at=at)
         if own:
             self.tell(told.AddOverride(at=self.now, commit=self.commit.key, price=added))
         elif whose == "the customer's":
-            customer = self.commit.customer
-            self.tell(told.AddPrivatePrice(at=self.now, customer=customer, price=added))
+            self.tell(told.AddPrivatePrice(at=self.now, customer=owner, price=added))
         else:
             self.tell(told.AddPrice(at=self.now, price=added))
 
@@ -65,8 +65,8 @@ class MoneyRules(Life):
         """Somebody asks for more; finance approves soon, or perhaps some day."""
         key, at = self.name("t"), self.now + pause
         discount = effective = None
-        if better is not None and self.best + better < 1:
-            discount = self.best = self.best + better
+        if better is not None and self.party.best + better < 1:
+            discount = self.party.best = self.party.best + better
             if hours is not None:
                 effective = contracts.hour_of(at) + hours * contracts.HOUR
         answer = self.tell(
@@ -83,15 +83,15 @@ class MoneyRules(Life):
             )
         )
         if answer == "ok" and wait is None:
-            self.asked.append(key)
+            self.party.asked.append(key)
         elif answer == "ok" and wait is not None:
             self.tell(told.ApproveTrueUp(at=self.now + wait, key=key))
 
-    @precondition(lambda self: self.asked)
+    @precondition(lambda self: self.party.asked)
     @rule(pause=pauses)
     def approve_true_up(self, pause: timedelta) -> None:
         """Finance approves the oldest request."""
-        self.tell(told.ApproveTrueUp(at=self.now + pause, key=self.asked.pop(0)))
+        self.tell(told.ApproveTrueUp(at=self.now + pause, key=self.party.asked.pop(0)))
 
     @rule(
         amount=contracts.cents.filter(bool),

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from fractions import Fraction
 from functools import singledispatchmethod
 from typing import Any
 from uuid import UUID, uuid5
@@ -32,6 +33,7 @@ class Product:
     true_ups: dict[str, UUID] = field(default_factory=dict)
     invoice_ids: dict[str, UUID] = field(default_factory=dict)  # by the figures' names
     invoices: dict[int, UUID] = field(default_factory=dict)  # by the oracle's number
+    tax: Fraction = Fraction(0)
 
     @singledispatchmethod
     def apply(self, happening: told.Happening) -> str:
@@ -40,6 +42,11 @@ class Product:
 
     @apply.register
     def _(self, happening: told.Advance) -> str:
+        return "ok"
+
+    @apply.register
+    def _(self, happening: told.Tax) -> str:
+        self.tax = happening.share
         return "ok"
 
     @apply.register
@@ -199,7 +206,7 @@ class Product:
         from commits.services import daily
         from tests.prove import stripe_words
 
-        stripe_words.finalize_drafts(now)
+        stripe_words.finalize_drafts(now, self.tax)
         if book:
             daily.draw_down(now=now)
 

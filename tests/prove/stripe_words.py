@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from fractions import Fraction
 from uuid import UUID
 
 from billing.domain.errors import Conflict
@@ -11,8 +12,12 @@ from billing.services import invoice_sync, invoice_voiding, invoices
 from billing.services.stripe_gateway import RemoteInvoice
 
 
-def remote(invoice: Invoice, status: str, outside_cents: int = 0) -> RemoteInvoice:
-    """The invoice as Stripe has it, without tax; it knows of our credit notes at once."""
+def remote(
+    invoice: Invoice, status: str, outside_cents: int = 0, tax_cents: int | None = None
+) -> RemoteInvoice:
+    """The invoice as Stripe has it, with `tax_cents` or the tax that we know of; it knows of our
+    credit notes at once."""
+    total = invoice.total_cents + (invoice.tax_cents if tax_cents is None else tax_cents)
     credited = invoices.credited_cents(invoice)
     return RemoteInvoice(
         id=f"in_{invoice.pk.hex}",
@@ -20,8 +25,8 @@ def remote(invoice: Invoice, status: str, outside_cents: int = 0) -> RemoteInvoi
         customer="cus_1",
         currency="usd",
         subtotal=invoice.total_cents,
-        total=invoice.total_cents,
-        amount_paid=invoice.total_cents - credited if status == "paid" else 0,
+        total=total,
+        amount_paid=total - credited if status == "paid" else 0,
         amount_paid_outside=outside_cents,
         number=f"N-{invoice.pk.hex[:12]}",
         hosted_url="https://invoice.example.com/1",
@@ -30,12 +35,12 @@ def remote(invoice: Invoice, status: str, outside_cents: int = 0) -> RemoteInvoi
     )
 
 
-def finalize_drafts(now: datetime) -> None:
-    """Stripe finalizes every draft."""
+def finalize_drafts(now: datetime, tax: Fraction = Fraction(0)) -> None:
+    """Stripe finalizes every draft, with a share of tax on top."""
     for invoice in Invoice.objects.filter(state=InvoiceState.DRAFT).order_by("created_at", "pk"):
         invoice_sync.record_finalized(
             invoice_id=invoice.pk,
-            remote=remote(invoice, "open"),
+            remote=remote(invoice, "open", tax_cents=int(invoice.total_cents * tax)),
             due_at=now + timedelta(days=30),
             now=now,
         )
@@ -44,7 +49,7 @@ def finalize_drafts(now: datetime) -> None:
 def pay(invoice_id: UUID, through: str, now: datetime) -> None:
     """Paid in full, through Stripe or outside."""
     invoice = Invoice.objects.get(pk=invoice_id)
-    owed = invoice.total_cents - invoices.credited_cents(invoice)
+    owed = invoice.total_cents + invoice.tax_cents - invoices.credited_cents(invoice)
     outside = 0 if through == "stripe" else owed
     invoice_sync.apply_remote(
         invoice_id=invoice_id, remote=remote(invoice, "paid", outside), now=now

@@ -36,7 +36,7 @@ class UsageRules(Life):
         units = int(dollar * size) + 1
         quantities = tuple((meter, units + place) for place, meter in enumerate(meters))
         return told.Use(
-            at=self.now, customer=contracts.CUSTOMER, id=self.name("e"), occurred_at=when,
+            at=self.now, customer=self.customer, id=self.name("e"), occurred_at=when,
             model=model, mode=mode, quantities=quantities,
         )  # fmt: skip
 
@@ -49,7 +49,7 @@ class UsageRules(Life):
         event = self.use_of(what, size, self.moment(quarters, place))
         event = replace(event, at=self.now + pause)
         self.tell(event)
-        self.events.append(event)
+        self.party.events.append(event)
 
     @rule(parts=st.lists(st.tuples(uses, sizes, places), min_size=2, max_size=3), pause=pauses)
     def burst(
@@ -61,7 +61,7 @@ class UsageRules(Life):
         for what, size, place in parts:
             event = self.use_of(what, size, self.moment(0, place))
             self.tell(event)
-            self.events.append(event)
+            self.party.events.append(event)
 
     @rule(what=uses, size=sizes, seconds=st.sampled_from([1, 299, 300, 301]))
     def use_ahead(
@@ -70,26 +70,37 @@ class UsageRules(Life):
         """Usage from a clock that goes fast; more than five minutes is refused."""
         event = self.use_of(what, size, self.now + timedelta(seconds=seconds))
         if self.tell(event) == "ok":
-            self.events.append(event)
+            self.party.events.append(event)
 
-    @precondition(lambda self: self.events)
+    @precondition(lambda self: self.party.events)
     @rule(which=st.integers(0, 99), more=st.sampled_from([0, 0, 1]))
     def again(self, which: int, more: int) -> None:
         """The same id again: a duplicate, or a conflict where the content differs."""
-        event = self.events[which % len(self.events)]
+        event = self.party.events[which % len(self.party.events)]
         meter, quantity = event.quantities[0]
         changed = ((meter, quantity + more), *event.quantities[1:])
         self.tell(replace(event, at=self.now, quantities=changed))
 
-    @precondition(lambda self: self.events)
+    @precondition(lambda self: len(self.parties) > 1)
+    @rule(which=st.integers(0, 99))
+    def same_of_another(self, which: int) -> None:
+        """An event of another customer under the same id has nothing to do with it."""
+        events = [one for party in self.parties for one in party.events]
+        if events:
+            event = events[which % len(events)]
+            event = replace(event, at=self.now, customer=self.customer)
+            if self.tell(event) == "ok":
+                self.party.events.append(event)
+
+    @precondition(lambda self: self.party.events)
     @rule(which=st.integers(0, 99), pause=pauses)
     def void(self, which: int, pause: timedelta) -> None:
         """An event is taken back; a second time is a conflict."""
-        event = self.events[which % len(self.events)]
+        event = self.party.events[which % len(self.party.events)]
         self.tell(
             told.Void(
                 at=self.now + pause,
-                customer=contracts.CUSTOMER,
+                customer=self.customer,
                 id=self.name("v"),
                 target_id=event.id,
             )
@@ -101,14 +112,12 @@ class UsageRules(Life):
         """Finance gives up what waits of an event; refused where nothing waits any more."""
         waiting = self.unpriced()
         self.tell(
-            told.Waive(
-                at=self.now, customer=contracts.CUSTOMER, id=waiting[which % len(waiting)].id
-            )
+            told.Waive(at=self.now, customer=self.customer, id=waiting[which % len(waiting)].id)
         )
 
     def unpriced(self) -> list[told.Use]:
         """Events that had no price when they came."""
-        return [one for one in self.events if one.model in UNPRICED]
+        return [one for one in self.party.events if one.model in UNPRICED]
 
     @rule(
         parts=st.lists(st.tuples(uses, sizes, back, places), min_size=1, max_size=3),
@@ -125,11 +134,11 @@ class UsageRules(Life):
             for what, size, quarters, place in parts
         ]
         targets = [events[0].id] if void else []
-        if old >= 0 and self.events:
-            targets.append(self.events[old % len(self.events)].id)
+        if old >= 0 and self.party.events:
+            targets.append(self.party.events[old % len(self.party.events)].id)
         voids: list[told.Use | told.Void] = [
-            told.Void(at=self.now, customer=contracts.CUSTOMER, id=self.name("v"), target_id=target)
+            told.Void(at=self.now, customer=self.customer, id=self.name("v"), target_id=target)
             for target in targets
         ]
         self.tell(told.Batch(at=self.now, events=(*voids, *events)))
-        self.events += [one for one in events if isinstance(one, told.Use)]
+        self.party.events += [one for one in events if isinstance(one, told.Use)]
