@@ -1,16 +1,21 @@
 """The daily job: closes in order, the end of a commit, and what is settled after it."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 
 from . import billing_run
+from .events import ingest
 from .facts import Chain, Facts
 from .fold import Quarter, fold_chain, instalment_source, true_up_source
+from .happenings import ApproveClose
 from .invoices import Invoice, Line
 from .money import CENT, cents_of, whole_cents_below
 from .notes import credit
 from .quarters import Slot
 from .rating import Usage, chain_slots, rate_all
+
+UNLIMITED = 10**12
 
 
 @dataclass
@@ -33,18 +38,58 @@ class Job:
 
     def _close_next(self, chain: Chain) -> bool:
         """Close the open quarter once its end and grace have passed and nothing blocks it."""
+        slot = self._due(chain)
+        if slot is None or self._needs_human(chain, slot):
+            return False
+        self._close(chain, slot, rate_all(self.facts))
+        return True
+
+    def _due(self, chain: Chain) -> Slot | None:
+        """The open quarter, where it may close as far as time and unrated usage go."""
         slot = open_slot(self.facts, chain)
         if slot is None or slot.end + slot.commit.grace > self.now:
+            return None
+        return None if rate_all(self.facts).blocks(slot.key) else slot
+
+    def _needs_human(self, chain: Chain, slot: Slot) -> bool:
+        """Whether its overage, or the overage that its invoice bills, is above the limit."""
+        limit = slot.commit.max_overage
+        if limit is None:
+            return True
+        if limit >= UNLIMITED:
             return False
-        usage = rate_all(self.facts)
-        if usage.blocks(slot.key):
-            return False
+        trial = deepcopy(self.facts)
+        same = trial.chain_of(slot.commit.key)
+        made = len(trial.invoices)
+        Job(trial, self.now)._close(same, slot, rate_all(trial))
+        billed = sum(
+            line.cents for one in trial.invoices[made:] for line in one.lines if line.for_usage
+        )
+        return max(same.closed_overage[slot.key], billed * CENT) > limit
+
+    def _close(self, chain: Chain, slot: Slot, usage: Usage) -> None:
+        """Post and invoice a quarter, by the usage that its approval has frozen."""
         chain.posted.add(slot.key)
         self._end_if_over(chain, slot, usage)
-        usage = rate_all(self.facts)
         self._refund(chain, usage)
         self._invoice_close(chain, slot, usage)
-        return True
+
+    def approve(self, happening: ApproveClose) -> str:
+        """A human lets a close pass, whatever its overage; what arrives then is late."""
+        facts = self.facts
+        try:
+            chain = facts.chain_of(happening.commit)
+        except LookupError:
+            return "refused"
+        slot = self._due(chain)
+        if slot is None or slot.key != (happening.commit, happening.quarter):
+            return "refused"
+        frozen = rate_all(facts)
+        ingest(facts, happening.meanwhile)
+        self._close(chain, slot, frozen)
+        if chain.ended:
+            self._round_off(chain)
+        return "ok"
 
     def _end_if_over(self, chain: Chain, slot: Slot, usage: Usage) -> None:
         """The tail ends with its last quarter, or the first that rolls nothing out."""

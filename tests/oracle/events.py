@@ -5,7 +5,7 @@ from datetime import datetime
 from fractions import Fraction
 
 from .facts import EventKey, Facts
-from .happenings import AddOverride, AddPrice, AddPrivatePrice, Use, Void, Waive
+from .happenings import AddOverride, AddPrice, AddPrivatePrice, Correct, Use, Void, Waive
 from .rating import FUTURE, chain_slots, rate_all
 
 
@@ -50,6 +50,27 @@ def _void(facts: Facts, event: Void) -> str:
     if target not in facts.events:
         return "not_found"
     facts.voids[key] = target
+    return "ok"
+
+
+def correct(facts: Facts, happening: Correct) -> str:
+    """Void an event and take its replacement in: both are news, or nothing happens."""
+    target = f"{happening.target_source} {happening.target_id}"
+    void = Void(
+        at=happening.at,
+        customer=happening.customer,
+        id=f"void of {target}",
+        source="finance",
+        target_id=happening.target_id,
+        target_source=happening.target_source,
+    )
+    trial = copy(facts)
+    trial.events, trial.voids = dict(facts.events), dict(facts.voids)
+    batch = (void,) if happening.instead is None else (void, happening.instead)
+    answers = {*ingest(trial, batch).split()}
+    if answers != {"ok"}:
+        return "refused"
+    facts.events, facts.voids = trial.events, trial.voids
     return "ok"
 
 

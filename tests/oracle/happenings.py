@@ -53,6 +53,16 @@ class Batch(Happening):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Correct(Happening):
+    """Finance takes an event back, perhaps with another in its place: both or neither."""
+
+    customer: str
+    target_id: str
+    target_source: str = "gateway"
+    instead: Use | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Waive(Happening):
     """Finance gives up an event that cannot be rated: it no longer blocks a close."""
 
@@ -120,6 +130,18 @@ class Credit(Happening):
 @dataclass(frozen=True, kw_only=True)
 class Close(Happening):
     """The daily job: closes every quarter that is due, settles what ended commits leave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApproveClose(Happening):
+    """Finance approves the close of a quarter that is due, which freezes its usage.
+
+    `meanwhile` arrives between the approval and the post: it is late.
+    """
+
+    commit: str
+    quarter: int
+    meanwhile: tuple[Use | Void, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

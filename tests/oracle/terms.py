@@ -49,6 +49,7 @@ class Commit:
     end_quarters: int | None = None
     price_protection: bool = True
     period_months: int = 3
+    max_overage: Fraction | None = Fraction(10**12)  # closes above it need a human; None: all do
 
     @property
     def committed(self) -> bool:

@@ -17,9 +17,11 @@ from .happenings import (
     AddPrice,
     AddPrivatePrice,
     Advance,
+    ApproveClose,
     ApproveTrueUp,
     Batch,
     Close,
+    Correct,
     Credit,
     Finalize,
     Happening,
@@ -78,7 +80,8 @@ class World:
         self.facts.now = happening.at
         answer = self._apply(happening, before or happening.at)
         self.quiet = self.quiet and isinstance(happening, Advance)
-        if isinstance(happening, Close | Advance) is self.lazy:
+        booked = isinstance(happening, ApproveClose | Correct)
+        if booked or isinstance(happening, Close | Advance) is self.lazy:
             self._give_back()
         if self.issue_at_once:
             finalize_drafts(self.facts)
@@ -144,6 +147,10 @@ class World:
         return "ok"
 
     @_apply.register
+    def _(self, happening: ApproveClose, before: datetime) -> str:
+        return Job(self.facts, happening.at).approve(happening)
+
+    @_apply.register
     def _(self, happening: Advance, before: datetime) -> str:
         if not self.daily_jobs:
             self._run_jobs(before, happening.at)
@@ -161,6 +168,10 @@ class World:
     @_apply.register(Batch)
     def _(self, happening: Batch, before: datetime) -> str:
         return events.ingest(self.facts, happening.events)
+
+    @_apply.register
+    def _(self, happening: Correct, before: datetime) -> str:
+        return events.correct(self.facts, happening)
 
     @_apply.register(Waive)
     def _(self, happening: Waive, before: datetime) -> str:

@@ -76,6 +76,10 @@ ends = st.sampled_from(
 )  # fmt: skip
 
 
+# Above which overage a close needs a human; None: every close does.
+limits = st.sampled_from([Fraction(10**12)] * 4 + [Fraction(0), Fraction(3), None])
+
+
 @st.composite
 def signed_commits(draw: st.DrawFn) -> Commit:
     """A signed commit of one to four quarters."""
@@ -101,6 +105,7 @@ def signed_commits(draw: st.DrawFn) -> Commit:
         end=end,  # type: ignore[arg-type]
         end_quarters=more,
         price_protection=draw(st.sampled_from([True, True, False])),
+        max_overage=draw(limits),
     )
     return draw(with_overrides(commit))
 
@@ -140,4 +145,5 @@ def uncommitted_terms(draw: st.DrawFn) -> Commit:
         grace=timedelta(hours=draw(st.sampled_from([72, 0, 24 * 10]))),
         price_protection=draw(st.booleans()),
         period_months=draw(st.sampled_from([1, 3])),
+        max_overage=draw(limits),
     )

@@ -91,18 +91,25 @@ def waive(customer: Any, happening: told.Waive) -> None:
     waivers.approve_waiver(waiver_id=asked.pk, actor_name=DECIDES, now=happening.at)
 
 
+def note_request(happening: told.TakeBack) -> Any:
+    """What is asked for."""
+    from billing.models import CreditNoteKind
+    from billing.services import credit_note_requests
+
+    kinds = {True: CreditNoteKind.OVERBILLED_USAGE, False: CreditNoteKind.UNUSED_INSTALMENT}
+    return credit_note_requests.NoteRequest(
+        cents=happening.cents, reason="a reason", kind=kinds[happening.usage]
+    )
+
+
 def take_back(invoice_id: UUID, happening: told.TakeBack) -> None:
     """A credit note on one invoice."""
-    from billing.models import CreditNoteKind
     from billing.services import credit_note_requests
     from commits.services import credit_notes
 
-    kinds = {True: CreditNoteKind.OVERBILLED_USAGE, False: CreditNoteKind.UNUSED_INSTALMENT}
     asked = credit_note_requests.request_note(
         invoice_id=invoice_id,
-        request=credit_note_requests.NoteRequest(
-            cents=happening.cents, reason="a reason", kind=kinds[happening.usage]
-        ),
+        request=note_request(happening),
         actor=None,
         actor_name=ASKS,
         now=happening.at,
@@ -112,7 +119,7 @@ def take_back(invoice_id: UUID, happening: told.TakeBack) -> None:
     )
 
 
-def write_off(invoice_id: UUID, now: datetime) -> None:
+def write_off(invoice_id: UUID, now: datetime) -> Any:
     """A voided invoice is given up."""
     from billing.services import write_offs
     from commits.services.write_offs import approve_write_off
@@ -120,4 +127,4 @@ def write_off(invoice_id: UUID, now: datetime) -> None:
     asked = write_offs.request_write_off(
         invoice_id=invoice_id, reason="a reason", actor_name=ASKS, now=now
     )
-    approve_write_off(write_off_id=asked.pk, actor_name=DECIDES, now=now)
+    return approve_write_off(write_off_id=asked.pk, actor_name=DECIDES, now=now)

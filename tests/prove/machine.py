@@ -7,7 +7,7 @@ Hypothesis draws, so a seed replays exactly; a failing story is made smaller by
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 
 from hypothesis import strategies as st
@@ -36,10 +36,11 @@ class Machine(UsageRules, MoneyRules):
         twice=st.sampled_from([False, False, True]),
         tax=st.sampled_from(["0", "0", "0.0825"]).map(Fraction),
         other=st.one_of(st.none(), st.none(), contracts.signed_commits()),
+        apart=st.sampled_from([timedelta(0), 17 * DAY, -45 * DAY, 200 * DAY]),
     )
     def sign(
         self, commit: Commit, ahead: timedelta, every_day: bool, lazy: bool, twice: bool,
-        tax: Fraction, other: Commit | None,
+        tax: Fraction, other: Commit | None, apart: timedelta,
     ) -> None:  # fmt: skip
         """Prices, then a commit signed before its start or after; perhaps one of another customer
         on the same day."""
@@ -53,12 +54,21 @@ class Machine(UsageRules, MoneyRules):
             self.prices.add(("", price.model, price.mode, price.meter, price.effective_at))
         if tax:
             self.tell(told.Tax(at=at, share=tax))
-        for one in (commit, other):
-            if one is not None:
-                named = replace(one, key=f"{one.key}{len(self.parties) or ''}")
-                named = replace(named, customer=contracts.CUSTOMERS[len(self.parties)])
-                self.parties.append(Party(named.customer, named.discount))
-                self.tell(told.Sign(at=at, commit=named))
+        self.begin(commit, at)
+        if other is not None:
+            starts_on = commit.starts_on + apart
+            self.begin(
+                replace(
+                    other, key="C", customer=contracts.CUSTOMERS[1], starts_on=starts_on,
+                    overrides=(),
+                ),
+                at,
+            )  # fmt: skip
+
+    def begin(self, commit: Commit, at: datetime) -> None:
+        """The first commit of a customer."""
+        self.parties.append(Party(commit.customer, commit.discount))
+        self.tell(told.Sign(at=at, commit=commit))
 
     @precondition(lambda self: len(self.parties) > 1)
     @rule()

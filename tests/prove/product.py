@@ -17,8 +17,8 @@ from uuid import UUID, uuid5
 
 from tests.oracle import happenings as told
 from tests.oracle.terms import Commit
-from tests.prove import finance
-from tests.prove.finance import ASKS, DECIDES
+from tests.prove import finance, previews
+from tests.prove.finance import ASKS
 from tests.prove.translation import cloud_event, terms_of
 
 NAMESPACE = UUID("7c0e9a52-9a3e-4b8e-8a55-3a4de0b3a001")
@@ -106,6 +106,18 @@ class Product:
         return " ".join(sorted(words))
 
     @apply.register
+    def _(self, happening: told.ApproveClose) -> str:
+        commit, at = self.commits.get(happening.commit), happening.at
+        if commit is None:
+            return "refused"
+
+        def meanwhile() -> None:
+            if happening.meanwhile:
+                self.ingest(happening.meanwhile, at)
+
+        return asked(lambda: previews.approve_close(commit, happening.quarter, at, meanwhile))
+
+    @apply.register
     def _(self, happening: told.AddPrice) -> str:
         from tests.prove.prices import add_price
 
@@ -131,14 +143,14 @@ class Product:
 
     @apply.register
     def _(self, happening: told.ApproveTrueUp) -> str:
-        from commits.services import true_ups
-
         pk = self.true_ups.get(happening.key)
         if pk is None:
             return "refused"
-        return asked(
-            lambda: true_ups.approve_true_up(true_up_id=pk, actor=DECIDES, now=happening.at)
-        )
+        return asked(lambda: previews.approve_true_up(pk, happening.at))
+
+    @apply.register
+    def _(self, happening: told.Correct) -> str:
+        return asked(lambda: previews.correct(self.customers[happening.customer], happening))
 
     @apply.register
     def _(self, happening: told.Credit) -> str:
@@ -150,7 +162,7 @@ class Product:
 
     @apply.register
     def _(self, happening: told.TakeBack) -> str:
-        return asked(lambda: finance.take_back(self.invoices[happening.invoice], happening))
+        return asked(lambda: previews.take_back(self.invoices[happening.invoice], happening))
 
     @apply.register
     def _(self, happening: told.Pay) -> str:
@@ -190,7 +202,7 @@ class Product:
 
     @apply.register
     def _(self, happening: told.WriteOff) -> str:
-        return asked(lambda: finance.write_off(self.invoices[happening.invoice], happening.at))
+        return asked(lambda: previews.write_off(self.invoices[happening.invoice], happening.at))
 
     def run_jobs(self, now: datetime) -> None:
         """One midnight, as commits.services.daily.run_daily without Stripe."""
@@ -198,7 +210,9 @@ class Product:
 
         daily.open_next_quarters(now=now)
         daily.draw_down(now=now)
+        shown = previews.look_at_closes(now)
         closes.run_closes(as_of=now, now=now)
+        previews.compare_closes(shown)
         after_the_end.settle_ended(now=now)
 
     def settle(self, now: datetime, *, book: bool = True) -> None:

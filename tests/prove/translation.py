@@ -23,7 +23,7 @@ def decimal_of(value: Fraction) -> Decimal:
 
 
 def terms_of(commit: Commit) -> Any:
-    """The oracle's terms as the product's; closes need no human."""
+    """The oracle's terms as the product's."""
     from commits.domain.policies import EndOfTerm, RolloverPolicy
     from commits.domain.terms import CommitTerms, OverrideTerm
 
@@ -51,7 +51,9 @@ def terms_of(commit: Commit) -> Any:
         ),
         end_of_term=EndOfTerm(commit.end),
         tail_quarters=commit.end_quarters,
-        auto_approve_max_overage=Decimal(10**12),
+        auto_approve_max_overage=(
+            None if commit.max_overage is None else decimal_of(commit.max_overage)
+        ),
     )
 
 

@@ -8,8 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 from tests.oracle.happenings import (
     Advance,
+    ApproveClose,
     ApproveTrueUp,
     Batch,
+    Correct,
     Credit,
     Happening,
     Sign,
@@ -21,12 +23,12 @@ from tests.oracle.happenings import (
 )
 from tests.oracle.rating import chain_slots
 from tests.oracle.world import World
-from tests.prove import figures, laws
+from tests.prove import figures, laws, previews
 from tests.prove.product import Product
 
 DAY = timedelta(days=1)
 # They book usage themselves, before and after, or say what is booked.
-APPROVALS = (ApproveTrueUp, Credit, Sign, TakeBack, Uncollectible, WriteOff)
+APPROVALS = (ApproveClose, ApproveTrueUp, Correct, Credit, Sign, TakeBack, Uncollectible, WriteOff)
 
 
 class DifferenceError(AssertionError):
@@ -79,7 +81,7 @@ class Twin:
             answer = self.world.apply(happening)
             self._pass_time(happening.at)
             got = self.product.apply(happening)
-            booked = not self.lazy or isinstance(happening, Advance)
+            booked = not self.lazy or isinstance(happening, Advance | ApproveClose | Correct)
             self.product.settle(happening.at, book=booked)
         except DifferenceError:
             raise
@@ -130,6 +132,8 @@ class Twin:
         assert now is not None
         booked = booked and not product.unsettled()
         found = laws.broken_constraints()
+        if self.steps % 4 == 0:
+            previews.look_at_any_close(self.steps // 4)
         shown = [product.views(commit) for commit in product.commits]
         with world.as_if_booked():
             for commit, views in zip(product.commits, shown, strict=True):

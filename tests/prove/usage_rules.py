@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.oracle import happenings as told
+from tests.oracle.closing import open_slot
 from tests.prove import contracts
 from tests.prove.life import Life, pauses
+from tests.prove.twin import DAY
 
 places = st.one_of(st.sampled_from([0, 1000]), st.integers(0, 1000))
 back = st.sampled_from([0, 0, 0, 0, 1, 1, 2, 3])
@@ -106,6 +108,21 @@ class UsageRules(Life):
             )
         )
 
+    @precondition(lambda self: self.party.events)
+    @rule(which=st.integers(0, 99), what=st.one_of(st.none(), uses), size=sizes, pause=pauses)
+    def correct(
+        self, which: int, what: tuple[str, str, tuple[str, ...], int] | None, size: Fraction,
+        pause: timedelta,
+    ) -> None:  # fmt: skip
+        """Finance takes an event back, perhaps with another in its place."""
+        event, at = self.party.events[which % len(self.party.events)], self.now + pause
+        instead = None
+        if what is not None:
+            instead = replace(self.use_of(what, size, event.occurred_at), at=at)
+        told_so = told.Correct(at=at, customer=self.customer, target_id=event.id, instead=instead)
+        if self.tell(told_so) == "ok" and instead is not None:
+            self.party.events.append(instead)
+
     @precondition(lambda self: self.unpriced())
     @rule(which=st.integers(0, 99))
     def waive(self, which: int) -> None:
@@ -114,6 +131,40 @@ class UsageRules(Life):
         self.tell(
             told.Waive(at=self.now, customer=self.customer, id=waiting[which % len(waiting)].id)
         )
+
+    @precondition(lambda self: open_slot(self.twin.world.facts, self.chain) is not None)
+    @rule(
+        parts=st.lists(st.tuples(uses, sizes, back, places), max_size=2),
+        void=st.one_of(st.none(), st.integers(0, 99)),
+        wait=st.booleans(),
+    )
+    def approve_close(
+        self, parts: list[tuple[tuple[str, str, tuple[str, ...], int], Fraction, int, int]],
+        void: int | None, wait: bool,
+    ) -> None:  # fmt: skip
+        """Finance approves the close of the open quarter, and usage arrives before it is posted."""
+        slot = open_slot(self.twin.world.facts, self.chain)
+        assert slot is not None
+        due = slot.end + slot.commit.grace
+        if wait and self.now < due < self.now + 100 * DAY:
+            self.tell(told.Advance(at=due))
+        found = open_slot(self.twin.world.facts, self.chain)
+        if found is None:
+            return
+        events: list[told.Use | told.Void] = [
+            self.use_of(what, size, self.moment(quarters, place))
+            for what, size, quarters, place in parts
+        ]
+        if void is not None and self.party.events:
+            target = self.party.events[void % len(self.party.events)].id
+            events.append(
+                told.Void(at=self.now, customer=self.customer, id=self.name("v"), target_id=target)
+            )
+        approved = told.ApproveClose(
+            at=self.now, commit=found.commit.key, quarter=found.index, meanwhile=tuple(events)
+        )
+        if self.tell(approved) == "ok":
+            self.party.events += [one for one in events if isinstance(one, told.Use)]
 
     def unpriced(self) -> list[told.Use]:
         """Events that had no price when they came."""
