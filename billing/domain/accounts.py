@@ -3,9 +3,10 @@
 Pure names and keys: what is posted to them stands in `billing.domain.journal`.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
+
+import msgspec
 
 
 class AccountCode(StrEnum):
@@ -68,8 +69,11 @@ class EntryCode(StrEnum):
     RESIDUE = "commit.residue"
 
 
-@dataclass(frozen=True, slots=True)
-class AccountKey:
+# (customer, commit, quarter, code), with nothing where there is none: a total order of accounts.
+SortKey = tuple[int, str, int, str]
+
+
+class AccountKey(msgspec.Struct, frozen=True):
     """One ledger account. `sort_key` gives the order in which account rows are locked."""
 
     code: AccountCode
@@ -78,13 +82,13 @@ class AccountKey:
     quarter_index: int | None = None
 
     @property
-    def sort_key(self) -> tuple[int, str, int, str]:
+    def sort_key(self) -> SortKey:
         """A total order over accounts, with None first."""
-        return (self.customer_id, str(self.commit_id or ""), self.quarter_index or 0, self.code)
+        commit = str(self.commit_id) if self.commit_id else ""
+        return (self.customer_id, commit, self.quarter_index or 0, self.code._value_)
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """Whose books an entry touches: a customer, and perhaps one commit."""
 
     customer_id: int

@@ -5,12 +5,12 @@ changed. Every kind has a stable dotted code. Amounts are exact dollars in twelv
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
+
+import msgspec
 
 from billing.domain.accounts import (
     PER_COMMIT,
@@ -19,6 +19,7 @@ from billing.domain.accounts import (
     AccountKey,
     EntryCode,
     Scope,
+    SortKey,
 )
 from billing.domain.errors import InvariantViolation
 from billing.domain.money import QUANTUM, ZERO, plain
@@ -33,6 +34,8 @@ __all__ = [
     "EntryCode",
     "Posting",
     "Scope",
+    "SortKey",
+    "SpelledPosting",
     "breakage_moves",
     "credit_moves",
     "entry_problems",
@@ -45,22 +48,23 @@ __all__ = [
     "residue_moves",
     "reversed_postings",
     "rollover_moves",
+    "spelled_postings",
     "uncollectible_moves",
     "usage_code",
     "usage_moves",
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+# Values that are made by the hundred thousand are structs: frozen as dataclasses are, and made in a
+# fifth of the time.
+class Posting(msgspec.Struct, frozen=True):
     """A signed amount on one account: a debit is positive, a credit negative."""
 
     account: AccountKey
     amount: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A balanced set of postings, before it is booked.
 
     `key` is unique for ever and deterministic: booking the same key again is a no-op when the
@@ -79,7 +83,7 @@ class Entry:
     description: str = ""
     invoice_id: UUID | None = None
     usage_date: date | None = None
-    evidence: dict[str, object] = field(default_factory=dict)
+    evidence: dict[str, object] = {}
 
     def __post_init__(self) -> None:
         problems = entry_problems(self)
@@ -90,13 +94,14 @@ class Entry:
 def entry_problems(entry: Entry) -> list[str]:
     """All that is wrong with an entry, not just the first thing."""
     problems = []
-    if sum((posting.amount for posting in entry.postings), ZERO) != 0:
+    amounts = [posting.amount for posting in entry.postings]
+    if sum(amounts, ZERO):
         problems.append("debits and credits differ")
-    if len(entry.postings) < 2:
+    if len(amounts) < 2:
         problems.append("fewer than two postings")
-    if any(posting.amount == 0 for posting in entry.postings):
+    if not all(amounts):
         problems.append("a posting of zero")
-    if any(posting.amount != posting.amount.quantize(QUANTUM) for posting in entry.postings):
+    if any(amount != amount.quantize(QUANTUM) for amount in amounts):
         problems.append("more than twelve decimals")
     return problems
 
@@ -123,30 +128,46 @@ def reversed_postings(postings: Sequence[Posting]) -> tuple[Posting, ...]:
     return tuple(Posting(posting.account, -posting.amount) for posting in postings)
 
 
-def fingerprint(entry: Entry) -> str:
+# The account and the amount of a posting as books and fingerprints spell them.
+SpelledPosting = tuple[SortKey, str]
+
+
+def spelled_postings(entry: Entry) -> list[SpelledPosting]:
+    """The postings of an entry in the order given: accounts by their sort keys, amounts in text."""
+    return [(posting.account.sort_key, plain(posting.amount)) for posting in entry.postings]
+
+
+def fingerprint(entry: Entry, spelled: Sequence[SpelledPosting] | None = None) -> str:
     """SHA-256 over all that an entry says, in hex: what tells a repetition from a contradiction.
 
     Postings count as a set; `booked_at` is left out, because a retry is booked at another time.
+    `spelled` are its spelled postings, for who has them already.
     """
+    scope = entry.scope
     said = [
         entry.key,
-        entry.code.value,
-        entry.scope.customer_id,
-        str(entry.scope.commit_id or ""),
+        entry.code._value_,
+        scope.customer_id,
+        str(scope.commit_id) if scope.commit_id else "",
         entry.quarter_index,
         entry.origin_quarter_index,
         entry.accounting_date.isoformat(),
         entry.usage_date.isoformat() if entry.usage_date else None,
         entry.description,
-        str(entry.invoice_id or ""),
+        str(entry.invoice_id) if entry.invoice_id else "",
         entry.evidence,
         sorted(
-            [*map(str, posting.account.sort_key), plain(posting.amount)]
-            for posting in entry.postings
+            [str(customer), commit, str(quarter), code, amount]
+            for (customer, commit, quarter, code), amount in (
+                spelled_postings(entry) if spelled is None else spelled
+            )
         ),
     ]
-    words = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(words.encode()).hexdigest()
+    # Compact, keys sorted, and not a letter escaped that JSON does not ask for.
+    return hashlib.sha256(_SPELLER.encode(said)).hexdigest()
+
+
+_SPELLER = msgspec.json.Encoder(order="sorted")
 
 
 # --- one function for each kind of entry -------------------------------------------------------

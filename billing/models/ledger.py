@@ -63,8 +63,13 @@ class JournalEntry(models.Model):
     # Unique by a constraint below: the option would add an index for LIKE, which nobody asks for.
     key = models.CharField(max_length=200)
     code = models.CharField(max_length=40, choices=[(code, code) for code in EntryCode])
+    # No foreign key of the database: its postings' accounts are of this customer, a guard says.
     customer = models.ForeignKey(
-        Customer, on_delete=models.PROTECT, related_name="entries", db_index=False
+        Customer,
+        on_delete=models.PROTECT,
+        related_name="entries",
+        db_index=False,
+        db_constraint=False,
     )
     commit_id = models.UUIDField(null=True, blank=True)
     quarter_index = models.IntegerField(null=True, blank=True)
@@ -73,8 +78,14 @@ class JournalEntry(models.Model):
     usage_date = models.DateField(null=True, blank=True)
     booked_at = models.DateTimeField()
     description = models.CharField(max_length=300, blank=True, default="")
+    # An index of the few entries that have one, below.
     invoice = models.ForeignKey(
-        Invoice, null=True, blank=True, on_delete=models.PROTECT, related_name="entries"
+        Invoice,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="entries",
+        db_index=False,
     )
     fingerprint = models.CharField(max_length=64)
     evidence = models.JSONField(default=dict, blank=True)
@@ -89,6 +100,9 @@ class JournalEntry(models.Model):
             models.Index(fields=["customer", "-id"], name="entry_by_customer"),
             models.Index(fields=["commit_id", "quarter_index"], name="entry_by_quarter"),
             models.Index(fields=["accounting_date"], name="entry_by_accounting_date"),
+            models.Index(
+                fields=["invoice"], name="entry_by_invoice", condition=Q(invoice__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -98,8 +112,13 @@ class JournalEntry(models.Model):
 class Posting(models.Model):
     """A signed amount on one account: a debit is positive, a credit negative."""
 
-    entry = models.ForeignKey(JournalEntry, on_delete=models.PROTECT, related_name="postings")
-    account = models.ForeignKey(LedgerAccount, on_delete=models.PROTECT, related_name="postings")
+    # A guard that looks at a statement's postings as a set stands for both foreign keys.
+    entry = models.ForeignKey(
+        JournalEntry, on_delete=models.PROTECT, related_name="postings", db_constraint=False
+    )
+    account = models.ForeignKey(
+        LedgerAccount, on_delete=models.PROTECT, related_name="postings", db_constraint=False
+    )
     amount = money_field()
 
     class Meta:

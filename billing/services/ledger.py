@@ -5,22 +5,31 @@ balances. What an entry means is decided by `billing.domain.journal` and by whoe
 that it balances is guarded again by the database.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
+from operator import attrgetter
 from uuid import UUID
 
+import msgspec
 import psycopg
 from django.db import IntegrityError, connection
 from django.db.models import Q, QuerySet, Sum
 
-from billing.domain.array_format import quoted_array_of
+from billing.domain.array_format import array_of, quoted_array_of, text_array_of
 from billing.domain.errors import Conflict, IdempotencyConflict
-from billing.domain.journal import AccountCode, AccountKey, Entry, EntryCode, fingerprint
-from billing.domain.money import ZERO, plain
+from billing.domain.journal import (
+    AccountCode,
+    AccountKey,
+    Entry,
+    EntryCode,
+    SpelledPosting,
+    fingerprint,
+    spelled_postings,
+)
+from billing.domain.money import ZERO
 from billing.models import AccountingPeriod, JournalEntry, LedgerAccount, Posting
 from billing.models.ledger import NO_COMMIT
 
@@ -38,10 +47,11 @@ def post_entries(*, entries: Sequence[Entry], now: datetime) -> int:
     IdempotencyConflict and books nothing. Locks the accounts of all entries in sort order until
     the database transaction ends: call it once in a transaction, with everything.
     """
-    unique: dict[str, tuple[Entry, str]] = {}
-    for entry in sorted(entries, key=lambda entry: entry.key):
-        print_ = fingerprint(entry)
-        if unique.setdefault(entry.key, (entry, print_))[1] != print_:
+    unique: dict[str, _Told] = {}
+    for entry in sorted(entries, key=attrgetter("key")):
+        spelled = spelled_postings(entry)
+        print_ = fingerprint(entry, spelled)
+        if unique.setdefault(entry.key, (entry, spelled, print_))[2] != print_:
             raise IdempotencyConflict("entry_key_reused", f"{entry.key} says two things")
     if not unique:
         return 0
@@ -76,52 +86,50 @@ def _sentence_of(error: IntegrityError) -> str:
     return str(getattr(diagnosis, "message_primary", "") or error)
 
 
-def _columns(booked: Sequence[tuple[Entry, str]]) -> Iterator[str]:
+# An entry, its postings as they are spelled, and its fingerprint.
+_Told = tuple[Entry, list[SpelledPosting], str]
+
+
+def _columns(booked: Sequence[_Told]) -> list[str]:
     """Accounts in sort order, entries and postings: the arrays that _BOOK takes, as text.
 
     A posting names its entry and its account by their place, from 1.
     """
-    accounts = sorted(
-        {posting.account for entry, _ in booked for posting in entry.postings},
-        key=lambda account: account.sort_key,
-    )
+    accounts = sorted({account for _, spelled, _ in booked for account, _ in spelled})
     place_of = {account: place for place, account in enumerate(accounts, start=1)}
-    rows: tuple[Iterable[tuple[object, ...]], ...] = (
-        (
-            (
-                account.customer_id,
-                account.commit_id or NO_COMMIT,
-                account.quarter_index or 0,
-                account.code.value,
-            )
-            for account in accounts
-        ),
-        (_entry_row(entry, print_) for entry, print_ in booked),
-        (
-            (place, place_of[posting.account], plain(posting.amount))
-            for place, (entry, _) in enumerate(booked, start=1)
-            for posting in entry.postings
-        ),
-    )
-    for table in rows:
-        for column in zip(*table, strict=True):
-            yield quoted_array_of(column)
+    owners, owning, quarters, codes = zip(*accounts, strict=True)
+    postings = [
+        (place, place_of[account], amount)
+        for place, (_, spelled, _) in enumerate(booked, start=1)
+        for account, amount in spelled
+    ]
+    entries = [entry for entry, _, _ in booked]
+    no_commit = str(NO_COMMIT)
+    return [
+        array_of(owners),
+        array_of([commit or no_commit for commit in owning]),
+        array_of(quarters),
+        array_of(codes),
+        *_entry_columns(entries),
+        array_of([print_ for _, _, print_ in booked]),
+        quoted_array_of([msgspec.json.encode(entry.evidence).decode() for entry in entries]),
+        *(array_of(column) for column in zip(*postings, strict=True)),
+    ]
 
 
-def _entry_row(entry: Entry, print_: str) -> tuple[object, ...]:
+def _entry_columns(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """What the columns of _BOOK from the keys to the invoices are of."""
     return (
-        entry.key,
-        entry.code.value,
-        entry.scope.customer_id,
-        entry.scope.commit_id,
-        entry.quarter_index,
-        entry.origin_quarter_index,
-        entry.accounting_date,
-        entry.usage_date,
-        entry.description,
-        entry.invoice_id,
-        print_,
-        json.dumps(entry.evidence),
+        text_array_of([entry.key for entry in entries]),
+        array_of([entry.code._value_ for entry in entries]),
+        array_of([entry.scope.customer_id for entry in entries]),
+        array_of([entry.scope.commit_id for entry in entries]),
+        array_of([entry.quarter_index for entry in entries]),
+        array_of([entry.origin_quarter_index for entry in entries]),
+        array_of([entry.accounting_date for entry in entries]),
+        array_of([entry.usage_date for entry in entries]),
+        text_array_of([entry.description for entry in entries]),
+        array_of([entry.invoice_id for entry in entries]),
     )
 
 

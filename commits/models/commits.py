@@ -142,8 +142,14 @@ class Quarter(QuickLoad):
         UsagePeriod, on_delete=models.PROTECT, related_name="quarter"
     )
     posted_at = models.DateTimeField(null=True, blank=True)
+    # No index: nobody asks for it, and the post of a close can then change the row in place.
     invoice = models.ForeignKey(
-        Invoice, null=True, blank=True, on_delete=models.PROTECT, related_name="closed_quarters"
+        Invoice,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="closed_quarters",
+        db_index=False,
     )
     booked_drawn = money_field(default=0)
     booked_overage = money_field(default=0)

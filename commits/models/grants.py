@@ -43,12 +43,14 @@ class Grant(QuickLoad):
     true_up = models.ForeignKey(
         "commits.TrueUp", null=True, blank=True, on_delete=models.PROTECT, related_name="grants"
     )
+    # No index: nobody asks for it, and the post of a close can then change the row in place.
     invoice = models.ForeignKey(
         Invoice,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="billed_grants",
+        db_index=False,
         help_text="the first revision of the invoice that bills this money",
     )
     created_at = models.DateTimeField()

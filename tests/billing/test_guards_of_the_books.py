@@ -21,6 +21,7 @@ def refused(acme: Customer) -> Refused:
     ledger.post_entry(entry=cast.usage_entry(acme, "e1", "22000"), now=cast.NOW)
     audit.record(at=cast.NOW, actor_name="ada", action="x", object_type="commit", object_ref="1")
     cast.make_invoice(acme)
+    cast.make_customer("bolt")
     before = state()
 
     def check(sentence: str, *statements: str) -> None:
@@ -58,7 +59,7 @@ def posting(amount: str, code: str, key: str = "planted") -> str:
 
 
 @pytest.mark.parametrize(
-    "table", ["journalentry", "posting", "auditevent", "invoiceline", "invoice"]
+    "table", ["journalentry", "posting", "ledgeraccount", "auditevent", "invoiceline", "invoice"]
 )
 def test_a_row_of_the_books_is_never_deleted_nor_its_table_emptied(
     refused: Refused, table: str
@@ -100,6 +101,45 @@ def test_a_balanced_entry_may_come_in_pieces(refused: Refused) -> None:
 
 def test_a_posting_cannot_be_added_to_an_entry_of_last_year(refused: Refused) -> None:
     refused("sum to zero", posting("1", "deferred_revenue", key="e1"))
+
+
+STRANGE = "an entry and to an account of its customer"
+OTHERS = """INSERT INTO billing_ledgeraccount (code, customer_id, balance)
+    SELECT 'bank', id, 0 FROM billing_customer WHERE key = 'bolt'"""
+
+
+def test_a_posting_has_its_entry_and_its_account(refused: Refused) -> None:
+    debit, credit = posting("5", "deferred_revenue"), posting("-5", "usage_revenue")
+    no_entry = [one.replace("SELECT entry.id", "SELECT 1000000") for one in (debit, credit)]
+    refused(STRANGE, PLANTED, debit, credit, *no_entry)
+    no_account = debit.replace("account.id, 5", "1000000, 5")
+    refused(STRANGE, PLANTED, no_account, credit)
+    both_at_once = f"{no_account} UNION ALL {credit.partition('amount)')[2]}"
+    refused(STRANGE, PLANTED, both_at_once)
+
+
+def test_an_entry_posts_to_accounts_of_its_customer(refused: Refused) -> None:
+    debit, credit = posting("5", "deferred_revenue"), posting("-5", "bank")
+    refused(STRANGE, OTHERS, PLANTED, debit, credit)
+
+
+LINE = """INSERT INTO billing_invoiceline (invoice_id, position, kind, quarter_index, description,
+    model, mode, meter, amount_cents, period_start, period_end, grant_ref)
+    VALUES (gen_random_uuid(), 1, 'overage', 1, '', '', '', '', {cents}, now(), now(), '')"""
+INVOICE = """INSERT INTO billing_invoice (id, customer_id, commit_id, occasion, occasion_ref,
+    revision, state, total_cents, tax_cents, number, stripe_id, hosted_url, created_at,
+    paid_outside_stripe, push_step, push_error, push_blocked, push_attempts)
+    SELECT gen_random_uuid(), customer_id, commit_id, 'true_up', 'x', 1, 'draft', total_cents, 0,
+    '', '', '', now(), false, 'nothing', '', false, 0 FROM billing_invoice"""
+
+
+@pytest.mark.parametrize("cents", [0, 1])
+def test_a_line_has_its_invoice(refused: Refused, cents: int) -> None:
+    refused("add up to its total", LINE.format(cents=cents))
+
+
+def test_an_invoice_has_lines(refused: Refused) -> None:
+    refused("add up to its total", INVOICE)
 
 
 def test_nothing_is_dated_in_a_locked_period(refused: Refused) -> None:

@@ -9,7 +9,8 @@ from django.db import connection
 NOT_ATTACKED = {
     "a_period_is_locked_after_its_last_entry": "refuses nothing: it waits for who is booking",
     "grant_is_not_negative": "grant_is_never_overdrawn refuses the same, and is asked first",
-    "the_postings_of_an_entry_sum_to_zero": "notes entries for the guard at the commit",
+    "an_entry_noted_to_balance_does_so_at_the_commit": "speaks in the name of who noted it",
+    "invoices_noted_to_add_up_do_so_at_the_commit": "speaks in the name of who noted them",
 }
 
 
@@ -79,7 +80,9 @@ def of_billing() -> dict[str, str]:
         "an_entry_has_postings_that_sum_to_zero": again(
             "billing_journalentry", key="'planted'", accounting_date="'2026-05-01'"
         ),
-        "an_entry_noted_to_balance_does_so_at_the_commit": again("billing_posting"),
+        "the_postings_of_an_entry_sum_to_zero": again("billing_posting"),
+        "a_ledger_account_is_never_deleted": deleted("billing_ledgeraccount"),
+        "the_ledger_accounts_are_never_emptied": emptied("billing_ledgeraccount"),
         "an_entry_is_never_dated_in_a_locked_period": again(
             "billing_journalentry", key="'planted'",
             accounting_date="(SELECT max(month) FROM billing_accountingperiod)",
