@@ -8,6 +8,7 @@ from django.db import transaction
 
 from billing.domain.errors import Conflict, NotFound
 from billing.services import two_people
+from billing.services.retrying import retried
 from commits.models import Commit, CommitState, OverrideRequest
 from commits.services.books import book_and_write
 from commits.services.chains import load_chains
@@ -48,6 +49,7 @@ def request_override(
         return two_people.ask(request, actor_name=actor, now=now)
 
 
+@retried
 def approve_override(*, request_id: UUID, actor: str, now: datetime) -> OverrideRequest:
     """Put the price in force. Doing it again returns the approved request.
 

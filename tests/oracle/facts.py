@@ -1,7 +1,7 @@
 """What has happened so far: the inputs from which every figure is computed anew."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from fractions import Fraction
 
 from .happenings import Credit, RequestTrueUp, Use
@@ -93,6 +93,7 @@ class Facts:
     credit_keys: dict[str, Credit] = field(default_factory=dict)
     invoices: list[Invoice] = field(default_factory=list)
     tax: Fraction = Fraction(0)  # the share that Stripe puts on top
+    locked: set[date] = field(default_factory=set)  # first days of months
     count: int = 0
 
     def next_number(self) -> int:

@@ -1,7 +1,7 @@
 """The timed things that happen to the ledger. `at` is when we received or booked each."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from fractions import Fraction
 
 from .terms import Commit, Price
@@ -147,6 +147,20 @@ class ApproveClose(Happening):
 @dataclass(frozen=True, kw_only=True)
 class Advance(Happening):
     """The clock is set forward: each skipped day's job runs once, at its own instant."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LockMonth(Happening):
+    """Finance locks the accounting period of a month (its first day), once it is over."""
+
+    month: date
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnlockMonth(Happening):
+    """Two finance users unlock it."""
+
+    month: date
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from .happenings import (
     Credit,
     Finalize,
     Happening,
+    LockMonth,
     Pay,
     Reissue,
     RequestTrueUp,
@@ -32,6 +33,7 @@ from .happenings import (
     TakeBack,
     Tax,
     Uncollectible,
+    UnlockMonth,
     Use,
     Void,
     VoidInvoice,
@@ -80,7 +82,7 @@ class World:
         self.facts.now = happening.at
         answer = self._apply(happening, before or happening.at)
         self.quiet = self.quiet and isinstance(happening, Advance)
-        booked = isinstance(happening, ApproveClose | Correct)
+        booked = isinstance(happening, AddOverride | ApproveClose | Correct)
         if booked or isinstance(happening, Close | Advance) is self.lazy:
             self._give_back()
         if self.issue_at_once:
@@ -206,6 +208,20 @@ class World:
     @_apply.register
     def _(self, happening: WriteOff, before: datetime) -> str:
         return given_up.write_off(self.facts, happening)
+
+    @_apply.register
+    def _(self, happening: LockMonth, before: datetime) -> str:
+        if happening.month >= happening.at.astimezone(UTC).date().replace(day=1):
+            return "refused"
+        self.facts.locked.add(happening.month)
+        return "ok"
+
+    @_apply.register
+    def _(self, happening: UnlockMonth, before: datetime) -> str:
+        if happening.month not in self.facts.locked:
+            return "refused"
+        self.facts.locked.remove(happening.month)
+        return "ok"
 
     @_apply.register
     def _(self, happening: Tax, before: datetime) -> str:

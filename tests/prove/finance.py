@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -128,3 +128,21 @@ def write_off(invoice_id: UUID, now: datetime) -> Any:
         invoice_id=invoice_id, reason="a reason", actor_name=ASKS, now=now
     )
     return approve_write_off(write_off_id=asked.pk, actor_name=DECIDES, now=now)
+
+
+def lock(month: date, now: datetime) -> None:
+    """A month of the books is locked."""
+    from billing.services import accounting_periods
+
+    accounting_periods.lock_month(month=month, actor_name=ASKS, now=now)
+
+
+def unlock(month: date, now: datetime) -> None:
+    """A locked month is unlocked by two."""
+    from billing.services import accounting_periods
+
+    period = accounting_periods.locked_period(month=month)
+    asked = accounting_periods.request_unlock(
+        period_id=period.pk, reason="a reason", actor_name=ASKS, now=now
+    )
+    accounting_periods.approve_unlock(unlock_id=asked.pk, actor_name=DECIDES, now=now)

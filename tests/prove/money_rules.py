@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from tests.oracle import happenings as told
+from tests.oracle.quarters import months_later
 from tests.oracle.terms import Price
 from tests.prove import contracts
 from tests.prove.life import Life, pauses
@@ -176,3 +177,18 @@ class MoneyRules(Life):
         self.tell(
             told.TakeBack(at=self.now + pause, invoice=invoice.number, cents=cents, usage=usage)
         )
+
+    @rule(back=st.integers(0, 5), more=st.booleans())
+    def lock(self, back: int, more: bool) -> None:
+        """Finance locks a month, and perhaps the one before it as well."""
+        for months in range(back, back + 1 + more):
+            month = months_later(self.now.date().replace(day=1), -months)
+            self.tell(told.LockMonth(at=self.now, month=month))
+
+    @rule(which=st.integers(0, 9))
+    def unlock(self, which: int) -> None:
+        """Two finance users unlock a month."""
+        locked = sorted(self.twin.world.facts.locked)
+        if locked:
+            month = locked[which % len(locked)]
+            self.tell(told.UnlockMonth(at=self.now, month=month))

@@ -204,6 +204,14 @@ class Product:
     def _(self, happening: told.WriteOff) -> str:
         return asked(lambda: previews.write_off(self.invoices[happening.invoice], happening.at))
 
+    @apply.register
+    def _(self, happening: told.LockMonth) -> str:
+        return asked(lambda: finance.lock(happening.month, happening.at))
+
+    @apply.register
+    def _(self, happening: told.UnlockMonth) -> str:
+        return asked(lambda: finance.unlock(happening.month, happening.at))
+
     def run_jobs(self, now: datetime) -> None:
         """One midnight, as commits.services.daily.run_daily without Stripe."""
         from commits.services import after_the_end, closes, daily

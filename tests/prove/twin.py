@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from tests.oracle.happenings import (
+    AddOverride,
     Advance,
     ApproveClose,
     ApproveTrueUp,
@@ -24,11 +25,22 @@ from tests.oracle.happenings import (
 from tests.oracle.rating import chain_slots
 from tests.oracle.world import World
 from tests.prove import figures, laws, previews
+from tests.prove.dates import Dates
 from tests.prove.product import Product
 
 DAY = timedelta(days=1)
 # They book usage themselves, before and after, or say what is booked.
-APPROVALS = (ApproveClose, ApproveTrueUp, Correct, Credit, Sign, TakeBack, Uncollectible, WriteOff)
+APPROVALS = (
+    AddOverride,
+    ApproveClose,
+    ApproveTrueUp,
+    Correct,
+    Credit,
+    Sign,
+    TakeBack,
+    Uncollectible,
+    WriteOff,
+)
 
 
 class DifferenceError(AssertionError):
@@ -64,6 +76,7 @@ class Twin:
     story: list[Happening] = field(default_factory=list)
     now: datetime | None = None
     steps: int = 0
+    dates: Dates = field(default_factory=Dates)
     failed: DifferenceError | None = None
 
     def __post_init__(self) -> None:
@@ -80,9 +93,12 @@ class Twin:
         try:
             answer = self.world.apply(happening)
             self._pass_time(happening.at)
+            self._check_dates()
             got = self.product.apply(happening)
+            self.dates.locked = set(self.world.facts.locked)
             booked = not self.lazy or isinstance(happening, Advance | ApproveClose | Correct)
             self.product.settle(happening.at, book=booked)
+            self._check_dates()
         except DifferenceError:
             raise
         except Exception as error:
@@ -93,6 +109,11 @@ class Twin:
         if found:
             raise DifferenceError(self, [f"after {happening}", *found])
         return answer
+
+    def _check_dates(self) -> None:
+        found = self.dates.broken()
+        if found:
+            raise DifferenceError(self, found)
 
     def _answers(self, happening: Happening, right: str, got: str) -> list[str]:
         if isinstance(happening, Use | Void | Batch):
