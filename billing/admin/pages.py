@@ -75,10 +75,12 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """A second button of a form, known by its name."""
+    """A second button of a form, known by its name. `value` goes along: the digest of the preview
+    that it stands under."""
 
     name: str
     label: str
+    value: str = "1"
 
 
 @dataclass(frozen=True, slots=True)

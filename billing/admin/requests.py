@@ -29,6 +29,10 @@ class DecisionAdmin(ReadOnlyAdmin):
     def approve(self, pk: UUID, actor: str) -> None:
         """Call the service that approves."""
 
+    def approve_as_seen(self, pk: UUID, actor: str, digest: str) -> None:
+        """Approve what the page showed, where its button carries the digest of that."""
+        self.approve(pk, actor)
+
     def reject(self, pk: UUID, actor: str, reason: str) -> None:
         """Call the service that rejects."""
 
@@ -52,7 +56,9 @@ class DecisionAdmin(ReadOnlyAdmin):
         asked = self.seen(request, str(pk))
         if request.method == "POST" and attempt(
             request,
-            lambda: self.approve(asked.pk, actor_of(request)),
+            lambda: self.approve_as_seen(
+                asked.pk, actor_of(request), request.POST.get("digest", "")
+            ),
             "Approved, and in force.",
         ):
             push_soon()
@@ -66,6 +72,10 @@ class DecisionAdmin(ReadOnlyAdmin):
             attempt(request, lambda: self.reject(asked.pk, actor_of(request), reason), "Rejected.")
         return self.back_to(asked)
 
+    def digest_of(self, asked: Any) -> str:
+        """The digest of the effect that the page of a request shows; empty without one."""
+        return ""
+
     def buttons_for(self, request: HttpRequest, asked: Any) -> list[pages.Button]:
         """Approve and reject, while it waits and for those who may; its maker takes it back."""
         if asked.state != RequestState.REQUESTED or not is_controller(request):
@@ -75,7 +85,11 @@ class DecisionAdmin(ReadOnlyAdmin):
             note = "You asked for it: another finance user approves it."
             return [pages.Button("Take it back", rejection, tone="danger", note=note)]
         return [
-            pages.Button("Approve", self.url_of("approve", asked.pk)),
+            pages.Button(
+                "Approve",
+                self.url_of("approve", asked.pk),
+                fields={"digest": self.digest_of(asked)},
+            ),
             pages.Button("Reject", rejection, tone="danger", asks="reason"),
         ]
 

@@ -69,16 +69,17 @@ class CorrectionViews(ReadOnlyAdmin):
         return [self.act_path("correct-usage/", self.correct, "correct_usage")]
 
     def correct(self, request: HttpRequest) -> HttpResponse:
-        """A POST shows the effect; one with `apply` applies the correction."""
+        """A POST shows the effect; one with `apply`, its digest, applies the correction."""
         require_controller(request)
         form = CorrectionForm(request.POST or None)
         tables: list[pages.Table] = []
         facts: list[tuple[str, pages.Cell]] = []
+        digest = ""
         if request.method == "POST" and form.is_valid():
             if "apply" in request.POST and self._apply(request, form):
                 return self.back_to_list()
             if not form.errors:
-                facts, tables = self._effect(form)
+                facts, tables, digest = self._effect(form)
         page = pages.Page(
             title="Correct usage",
             notes=[
@@ -88,7 +89,7 @@ class CorrectionViews(ReadOnlyAdmin):
             ],
             form=form,
             form_submit="Show the effect",
-            form_also=pages.Submit("apply", "Apply this correction") if tables else None,
+            form_also=pages.Submit("apply", "Apply this correction", digest) if tables else None,
             facts=facts,
             tables=tables,
         )
@@ -102,6 +103,7 @@ class CorrectionViews(ReadOnlyAdmin):
                 actor=user_of(request),
                 actor_name=actor_of(request),
                 now=clock.now(),
+                expected_digest=request.POST["apply"],
             )
         except BillingError as error:
             form.add_error(None, refusal(error))
@@ -111,7 +113,8 @@ class CorrectionViews(ReadOnlyAdmin):
 
     def _effect(
         self, form: CorrectionForm
-    ) -> tuple[list[tuple[str, pages.Cell]], list[pages.Table]]:
+    ) -> tuple[list[tuple[str, pages.Cell]], list[pages.Table], str]:
+        """What it would change, and the digest of that; nothing where it is refused."""
         try:
             preview = corrections.preview_correction(
                 customer=form.cleaned_data["customer"],
@@ -120,8 +123,9 @@ class CorrectionViews(ReadOnlyAdmin):
             )
         except BillingError as error:
             form.add_error(None, refusal(error))
-            return [], []
-        return _facts(preview), [quarters_table(preview, "Every quarter, if it is corrected now")]
+            return [], [], ""
+        table = quarters_table(preview, "Every quarter, if it is corrected now")
+        return _facts(preview), [table], preview.digest
 
 
 def _facts(preview: CorrectionPreview) -> list[tuple[str, pages.Cell]]:

@@ -26,6 +26,7 @@ from billing.services.credit_notes import CREDITABLE
 from billing.tasks import push_credit_note
 from billing.templatetags import ledger_formats as formats
 from commits.services import credit_notes
+from commits.services.credit_notes import NotePreview
 
 if TYPE_CHECKING:
     _ModelChoice = forms.ModelChoiceField[Invoice]
@@ -123,37 +124,37 @@ class CreditNoteAdmin(RequestAdmin):
         require_controller(request)
         form = CreditNoteForm(request.POST or None, initial={"invoice": request.GET.get("invoice")})
         facts: list[tuple[str, pages.Cell]] = []
+        digest = ""
         if request.method == "POST" and form.is_valid():
-            if "ask" in request.POST:
-                answer = self.record(request, form)
+            facts, digest = self._effect(form)
+            if "ask" in request.POST and not form.errors:
+                answer = None
+                if request.POST["ask"] == digest:
+                    answer = self.record(request, form)
+                else:
+                    form.add_error(None, "Its effect is not the one that was shown any more.")
                 if answer is not None:
                     return answer
-            if not form.errors:
-                facts = self._effect(form)
         page = pages.Page(
             title=self.add_title,
             notes=[self.add_note],
             form=form,
             form_submit="Show the effect",
-            form_also=pages.Submit("ask", self.add_submit) if facts else None,
+            form_also=pages.Submit("ask", self.add_submit, digest) if facts else None,
             facts=facts,
         )
         return pages.render(request, page, opts=self.opts, status=400 if form.errors else 200)
 
-    def _effect(self, form: CreditNoteForm) -> list[tuple[str, pages.Cell]]:
+    def _effect(self, form: CreditNoteForm) -> tuple[list[tuple[str, pages.Cell]], str]:
+        """What it would do, and the digest of that; nothing where it is refused."""
         try:
             preview = credit_notes.preview_credit_note(
                 invoice_id=form.cleaned_data["invoice"].pk, request=form.wanted(), now=clock.now()
             )
         except BillingError as error:
             form.add_error(None, refusal(error))
-            return []
-        return [
-            *_money(preview.note),
-            ("Left to credit of these lines after it", pages.cents(preview.creditable_cents)),
-            ("Balance now, with rollover to come", pages.money(preview.available_before)),
-            ("Balance after it", pages.money(preview.available_after)),
-        ]
+            return [], ""
+        return _shown(preview), preview.digest
 
     def ask(self, form: Any, actor: str) -> CreditNote:
         return credit_note_requests.request_note(
@@ -165,9 +166,15 @@ class CreditNoteAdmin(RequestAdmin):
         )
 
     # --- deciding, and the way to Stripe ------------------------------------------------------
-    def approve(self, pk: UUID, actor: str) -> None:
-        credit_notes.approve_credit_note(note_id=pk, actor=None, actor_name=actor, now=clock.now())
+    def approve_as_seen(self, pk: UUID, actor: str, digest: str) -> None:
+        credit_notes.approve_credit_note(
+            note_id=pk, actor=None, actor_name=actor, now=clock.now(), expected_digest=digest
+        )
         transaction.on_commit(lambda: push_credit_note.delay(str(pk)), robust=True)
+
+    def digest_of(self, asked: CreditNote) -> str:
+        preview, _ = _if_approved(asked)
+        return preview.digest if preview else ""
 
     def reject(self, pk: UUID, actor: str, reason: str) -> None:
         credit_note_requests.reject_note(
@@ -216,6 +223,8 @@ class CreditNoteAdmin(RequestAdmin):
     def page_of(self, request: HttpRequest, obj: CreditNote) -> pages.Page:
         blocked = "A permanent failure: a person must look before it is tried again."
         booked = obj.state in (CreditNoteState.APPROVED, CreditNoteState.ISSUED)
+        waits = obj.state == CreditNoteState.REQUESTED
+        preview, refused = _if_approved(obj) if waits else (None, "")
         facts = [
             ("Amount", pages.cents(obj.total_cents)),
             ("Kind", pages.text(obj.get_kind_display(), small=f"Q{obj.quarter_index}")),
@@ -227,6 +236,7 @@ class CreditNoteAdmin(RequestAdmin):
                 pages.link(str(obj.commit_id)[:8], "admin:commits_commit_change", obj.commit_id),
             ),
             *(_money(obj)[1:] if booked else []),
+            *([("If approved now", pages.text("")), *_shown(preview)] if preview else []),
             ("At Stripe", pages.text(self.push(obj))),
             ("Issued", pages.instant(obj.issued_at)),
             ("Tries", pages.count(obj.push_attempts)),
@@ -237,11 +247,29 @@ class CreditNoteAdmin(RequestAdmin):
             subtitle=obj.invoice.customer.name,
             warnings=[
                 *([blocked] if obj.push_blocked else []),
+                *([refused] if refused else []),
                 *([f"The last try to push it failed: {obj.push_error}"] if obj.push_error else []),
             ],
             facts=facts,
             buttons=self.buttons_for(request, obj),
         )
+
+
+def _if_approved(note: CreditNote) -> tuple[NotePreview | None, str]:
+    """What a note that waits would do now, or why it could not be approved."""
+    try:
+        return credit_notes.preview_approval(note_id=note.pk, now=clock.now()), ""
+    except BillingError as error:
+        return None, f"It cannot be approved now: {refusal(error)}"
+
+
+def _shown(preview: NotePreview) -> list[tuple[str, pages.Cell]]:
+    return [
+        *_money(preview.note),
+        ("Left to credit of these lines after it", pages.cents(preview.creditable_cents)),
+        ("Balance now, with rollover to come", pages.money(preview.available_before)),
+        ("Balance after it", pages.money(preview.available_after)),
+    ]
 
 
 def _money(note: CreditNote) -> list[tuple[str, pages.Cell]]:

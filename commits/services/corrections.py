@@ -17,7 +17,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 
 from billing.domain.errors import InvalidInput
-from billing.domain.money import ZERO
+from billing.domain.money import ZERO, plain
 from billing.models import Customer
 from billing.services import audit
 from billing.services.retrying import retried
@@ -25,10 +25,12 @@ from commits.domain.figures import QuarterFigures
 from commits.models import Commit, CommitState, Quarter
 from commits.services.balances import read_quarters
 from commits.services.books import sync_books
-from commits.services.previews import running_plan
+from commits.services.chains import load_chains
+from commits.services.previews import digest_of, refuse_changed, running_plan
 from metering.domain.bodies import MAX_EVENTS
 from metering.services.ingest import IngestResult, ingest
 
+_CHANGES = ("granted", "rolled_in", "used", "overage", "rolled_out", "breakage")
 SOURCE = "finance"  # The source of the void events that a correction makes.
 _NAMES = UUID("5f0f3f0e-6e0b-4c3b-9a55-4f6a2c1d7b10")
 
@@ -61,9 +63,33 @@ class QuarterEffect:
 class CorrectionPreview:
     """Every quarter of the customer, and the next invoice of its open quarter in cents."""
 
+    correction: Correction | None
     quarters: tuple[QuarterEffect, ...]
     invoice_before_cents: int | None
     invoice_after_cents: int | None
+
+    @property
+    def digest(self) -> str:
+        """Of the correction and what it changes: usage that comes meanwhile, and that it does not
+        touch, leaves it as it is."""
+        asked = self.correction
+        changes = [
+            (
+                str(one.commit_id),
+                one.index,
+                one.state,
+                [plain(getattr(one.after, name) - getattr(one.before, name)) for name in _CHANGES],
+            )
+            for one in self.quarters
+            if one.is_changed
+        ]
+        invoice = None
+        if self.invoice_before_cents is not None and self.invoice_after_cents is not None:
+            invoice = self.invoice_after_cents - self.invoice_before_cents
+        wanted = None
+        if asked is not None:
+            wanted = [list(asked.voids), [dict(one) for one in asked.replacements]]
+        return digest_of(wanted, changes, invoice)
 
     @property
     def used_difference(self) -> Decimal:
@@ -94,10 +120,18 @@ def preview_correction(
 
     Raises what applying it would raise.
     """
-    return preview_of(customer, lambda: _take_in(customer, correction, now), now)
+    return preview_of(
+        customer, lambda: _take_in(customer, correction, now), now, correction=correction
+    )
 
 
-def preview_of(customer: Customer, act: Callable[[], Any], now: datetime) -> CorrectionPreview:
+def preview_of(
+    customer: Customer,
+    act: Callable[[], Any],
+    now: datetime,
+    *,
+    correction: Correction | None = None,
+) -> CorrectionPreview:
     """What `act`, which takes events in, would change of a customer's quarters."""
     before = _read(customer)
     try:
@@ -112,7 +146,7 @@ def preview_of(customer: Customer, act: Callable[[], Any], now: datetime) -> Cor
         for pk, (quarter, state, figures) in before.quarters.items()
         if pk in after.quarters
     ]
-    return CorrectionPreview(tuple(effects), before.invoice_cents, after.invoice_cents)
+    return CorrectionPreview(correction, tuple(effects), before.invoice_cents, after.invoice_cents)
 
 
 @retried
@@ -123,12 +157,20 @@ def apply_correction(
     actor_name: str,
     now: datetime,
     actor: AbstractBaseUser | None = None,
+    expected_digest: str | None = None,
 ) -> IngestResult:
     """Take the void and replacement events in: all of them, or none.
 
-    Raises InvalidInput `invalid_correction`, or `correction_refused` naming each refused event.
+    With `expected_digest` it must still change what the preview of that digest has shown. Raises
+    InvalidInput `invalid_correction`, or `correction_refused` naming each refused event; Conflict
+    `preview_changed`.
     """
     with transaction.atomic():
+        if expected_digest is not None:
+            # Locked: what is looked at here is what is then changed.
+            load_chains(origin_ids=_origins(customer), lock=True)
+            seen = preview_correction(customer=customer, correction=correction, now=now)
+            refuse_changed(expected=expected_digest, digest=seen.digest)
         result = _take_in(customer, correction, now)
         audit.record(
             at=now,

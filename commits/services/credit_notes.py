@@ -4,6 +4,7 @@ Billing makes and books the notes. Here the refunded part of an instalment leave
 it stands now, which must be open and must have so much left.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +16,7 @@ from django.db import transaction
 from billing.domain.errors import Conflict
 from billing.domain.journal import AccountCode
 from billing.domain.money import ZERO, from_cents
-from billing.models import CreditNote, CreditNoteKind, CreditNoteState
+from billing.models import CreditNote, CreditNoteKind, CreditNoteState, Invoice
 from billing.services import credit_notes, invoices, ledger
 from billing.services.credit_note_requests import NoteRequest, request_note
 from billing.services.retrying import retried
@@ -23,20 +24,30 @@ from commits.models import Commit, Quarter, QuarterState
 from commits.services.balances import read_balance
 from commits.services.books import book_and_write
 from commits.services.chains import ChainState, live_figures, load_chains
-from commits.services.previews import CHECKER, MAKER
+from commits.services.previews import CHECKER, MAKER, digest_of, refuse_changed
 
 
 @retried
 def approve_credit_note(
-    *, note_id: UUID, actor: AbstractBaseUser | None, actor_name: str, now: datetime
+    *,
+    note_id: UUID,
+    actor: AbstractBaseUser | None,
+    actor_name: str,
+    now: datetime,
+    expected_digest: str | None = None,
 ) -> CreditNote:
     """Approve and book a credit note. Again answers with the approved one.
 
-    Raises NotPermitted `maker_is_checker`; Conflict `not_open`, `invoice_not_creditable`,
-    `no_unused_money` where the customer has drawn it already; NotFound.
+    With `expected_digest` its effect must still be the one that the preview of that digest has
+    shown. Raises NotPermitted `maker_is_checker`; Conflict `not_open`, `invoice_not_creditable`,
+    `no_unused_money` where the customer has drawn it already, `preview_changed`; NotFound.
     """
     with transaction.atomic(durable=True):
-        return approve_credit_note_in(note_id=note_id, actor=actor, actor_name=actor_name, now=now)
+        waits = credit_notes.get_note(note_id=note_id).state == CreditNoteState.REQUESTED
+        note = approve_credit_note_in(note_id=note_id, actor=actor, actor_name=actor_name, now=now)
+        if waits:
+            refuse_changed(expected=expected_digest, digest=digest_of_note(note))
+        return note
 
 
 def approve_credit_note_in(
@@ -99,6 +110,19 @@ class NotePreview:
     available_before: Decimal
     available_after: Decimal
 
+    @property
+    def digest(self) -> str:
+        return digest_of_note(self.note)
+
+
+def digest_of_note(note: CreditNote) -> str:
+    """Of what an approved note takes back, from where, and where its cents go."""
+    return digest_of(
+        str(note.invoice_id), note.kind, note.total_cents, note.as_credit, note.debited,
+        str(note.commit_id), note.quarter_index, note.receivable_cents, note.customer_credit_cents,
+        note.refund_cents,
+    )  # fmt: skip
+
 
 class _RollBackError(Exception):
     """Carries the approved note out of the database transaction that is given up."""
@@ -114,12 +138,29 @@ def preview_credit_note(*, invoice_id: UUID, request: NoteRequest, now: datetime
     Raises what asking for it and approving it would raise.
     """
     invoice = invoices.get_invoice(invoice_id=invoice_id)
+    return _preview(
+        invoice,
+        lambda: request_note(
+            invoice_id=invoice_id, request=request, actor=None, actor_name=MAKER, now=now
+        ),
+        now,
+    )
+
+
+def preview_approval(*, note_id: UUID, now: datetime) -> NotePreview:
+    """What a note that waits would do if it were approved now. Changes nothing.
+
+    Raises what approving it would raise.
+    """
+    note = credit_notes.get_note(note_id=note_id)
+    return _preview(note.invoice, lambda: note, now)
+
+
+def _preview(invoice: Invoice, ask: Callable[[], CreditNote], now: datetime) -> NotePreview:
     before = _available(invoice.commit_id, now)
     try:
         with transaction.atomic():
-            note = request_note(
-                invoice_id=invoice_id, request=request, actor=None, actor_name=MAKER, now=now
-            )
+            note = ask()
             left = credit_notes.creditable_cents(invoice, CreditNoteKind(note.kind))
             approved = approve_credit_note_in(
                 note_id=note.pk, actor=None, actor_name=CHECKER, now=now

@@ -1,5 +1,7 @@
 """What an increase would change, worked out on the real books and then rolled back."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -7,6 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from billing.domain.errors import Conflict
 from billing.domain.money import ZERO
 from commits.domain.chain import GrantKind
 from commits.domain.close import BillKind, ClosePlan
@@ -14,6 +17,21 @@ from commits.models import Commit, Grant, Quarter, QuarterState
 from commits.services.balances import read_balance
 from commits.services.closes import preview_close
 from commits.services.true_ups import TrueUpRequest, approve_true_up_in, request_true_up
+
+
+def digest_of(*shown: object) -> str:
+    """What tells whether a preview still says what somebody has looked at."""
+    return hashlib.sha256(json.dumps(shown, default=str).encode()).hexdigest()
+
+
+def refuse_changed(*, expected: str | None, digest: str) -> None:
+    """Conflict `preview_changed` where the effect is not the one that was looked at any more."""
+    if expected is not None and expected != digest:
+        raise Conflict(
+            "preview_changed",
+            "what it changes is not what was shown any more: look at the effect again",
+        )
+
 
 MAKER, CHECKER = "preview:maker", "preview:checker"
 

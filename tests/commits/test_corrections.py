@@ -1,12 +1,13 @@
 """A correction shows its money effect per quarter first; applied, it has exactly that effect."""
 
+from datetime import datetime
 from decimal import Decimal as D
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
-from billing.domain.errors import InvalidInput
+from billing.domain.errors import Conflict, InvalidInput
 from billing.models import ApiKeyKind, AuditEvent, Customer, JournalEntry
 from billing.services import api_keys
 from billing.services import proof as billing_proof
@@ -115,3 +116,29 @@ def test_over_rest_by_finance_alone(closed: Customer) -> None:
     twice = finance.post(path, body, format="json")
     assert (twice.status_code, twice.json()["code"]) == (422, "correction_refused")
     assert finance.post("/api/v1/customers/no/corrections", body, format="json").status_code == 404
+
+
+def test_it_is_applied_as_it_was_seen(closed: Customer, commit: Commit) -> None:
+    """Usage that it does not touch may come meanwhile; what changes its effect may not."""
+    wanted = Correction([("test", "most")], "counted twice", [replacement(closed, 18_000)])
+
+    def apply(digest: str, when: datetime) -> None:
+        corrections.apply_correction(
+            customer=closed, correction=wanted, actor_name="ada", now=when, expected_digest=digest
+        )
+
+    seen = corrections.preview_correction(customer=closed, correction=wanted, now=NOW)
+    use(closed, "3", "2026-05-01", now=NOW)
+    again = corrections.preview_correction(customer=closed, correction=wanted, now=NOW)
+    assert seen.digest == again.digest
+    later = at("2026-07-05")
+    closes.run_closes(as_of=later, now=later)
+    before = figures(commit)
+    with pytest.raises(Conflict) as refused:
+        apply(seen.digest, later)
+    assert refused.value.code == "preview_changed"
+    assert figures(commit) == before
+    after = corrections.preview_correction(customer=closed, correction=wanted, now=later)
+    apply(after.digest, later)
+    assert figures(commit) != before
+    assert proof.commit_problems() == []

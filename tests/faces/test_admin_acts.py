@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -19,6 +20,7 @@ from billing.services import api_keys, credit_note_push
 from commits.models import Close, Commit, Credit, OverrideRequest, Quarter, TrueUp
 from commits.services import balances
 from metering.models import Meter, Price, PrivatePriceRequest, UsageEvent
+from tests.commits.world import void
 from tests.faces.conftest import LogIn
 from tests.faces.world import NOW, PASSWORD, Cast
 
@@ -258,6 +260,13 @@ def left_of(customer: Customer) -> Decimal:
     return balance.available + balance.pending_rollover
 
 
+def digest_in(page: str, name: str) -> str:
+    """What the button or field of that name carries."""
+    found = re.search(rf'name="{name}" value="([0-9a-f]{{64}})"', page)
+    assert found is not None
+    return found[1]
+
+
 def test_a_credit_note_shows_its_effect_and_needs_two(pushed: Cast, log_in: LogIn) -> None:
     ada, ben = log_in("ada"), log_in("ben")
     invoice = Invoice.objects.get(customer=pushed.dune)
@@ -268,6 +277,7 @@ def test_a_credit_note_shows_its_effect_and_needs_two(pushed: Cast, log_in: LogI
     before = left_of(pushed.dune)
     effect = ada.post(add, given).content.decode()
     assert "Off what is still to be paid" in effect and "Ask for it" in effect
+    seen = digest_in(effect, "ask")
     assert not CreditNote.objects.exists(), "a preview stores nothing"
     assert left_of(pushed.dune) == before
     for wrong in ("0", "-5", "10.001", "1e30"):
@@ -275,13 +285,22 @@ def test_a_credit_note_shows_its_effect_and_needs_two(pushed: Cast, log_in: LogI
         assert answer.status_code == 400
     too_much = ada.post(add, {**given, "amount": "4000.01", "ask": "1"}).content.decode()
     assert "more_than_invoiced" in too_much
+    other = ada.post(add, {**given, "amount": "999", "ask": seen})
+    assert other.status_code == 400 and "not the one that was shown" in other.content.decode()
     assert not CreditNote.objects.exists()
-    ada.post(add, {**given, "ask": "1"})
+    ada.post(add, {**given, "ask": seen})
     note = CreditNote.objects.get()
     path = f"/admin/billing/creditnote/{note.pk}/"
     refused = ada.post(f"{path}approve/", follow=True).content.decode()
     assert "another finance user must approve it" in refused
-    ben.post(f"{path}approve/")
+    page = ben.get(f"{path}change/").content.decode()
+    assert "If approved now" in page
+    for digest in ("", "0" * 64):
+        body = ben.post(f"{path}approve/", {"digest": digest}, follow=True).content.decode()
+        assert "not what was shown any more" in body
+    note.refresh_from_db()
+    assert note.state == "requested" and left_of(pushed.dune) == before
+    ben.post(f"{path}approve/", {"digest": digest_in(page, "digest")})
     note.refresh_from_db()
     assert (note.state, note.decided_by, note.receivable_cents) == ("approved", "ben", 100_000)
     assert left_of(pushed.dune) == before - 1000
@@ -304,8 +323,14 @@ def test_usage_is_corrected_after_its_effect_was_shown(cast: Cast, log_in: LogIn
     assert not UsageEvent.objects.filter(source="finance").exists(), "a preview stores nothing"
     for wrong in ({"voids": "no comma"}, {"voids": "gateway, never"}, {"replacements": "{"}):
         assert ada.post(page, {**given, **wrong, "apply": "1"}).status_code == 400
+    seen = digest_in(effect, "apply")
+    void(cast.acme, "llama-2026-02-04", now=NOW, source="gateway")
+    other = {**given, "voids": "gateway, llama-2026-02-05", "apply": seen}
+    for changed in (other, {**given, "apply": "1"}):
+        answer = ada.post(page, changed)
+        assert answer.status_code == 400 and "preview_changed" in answer.content.decode()
     assert not UsageEvent.objects.filter(source="finance").exists()
-    assert ada.post(page, {**given, "apply": "1"}).status_code == 302
+    assert ada.post(page, {**given, "apply": seen}).status_code == 302
     assert UsageEvent.objects.filter(source="finance").count() == 1
     again = ada.post(page, {**given, "apply": "1"})
     assert again.status_code == 400 and "correction_refused" in again.content.decode()
