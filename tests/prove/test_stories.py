@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.prove.approvals import APPROVALS
 from tests.prove.database import given_up
 from tests.prove.endings import ENDINGS
 from tests.prove.given_up import GIVEN_UP
@@ -11,7 +12,7 @@ from tests.prove.twin import tell
 # Usage is booked after every step, or with the next job as the service does.
 TOLD = [
     *[(name, story, lazy) for name, story in STORIES.items() for lazy in (False, True)],
-    *[(name, story, True) for name, story in (ENDINGS | GIVEN_UP).items()],
+    *[(name, story, True) for name, story in (ENDINGS | GIVEN_UP | APPROVALS).items()],
 ]
 
 
