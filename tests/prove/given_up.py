@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from fractions import Fraction
 
 from tests.oracle.cast import at, small, spend
@@ -11,12 +12,14 @@ from tests.oracle.happenings import (
     Pay,
     Reissue,
     RequestTrueUp,
+    Sign,
     Uncollectible,
     Void,
     VoidInvoice,
     WriteOff,
 )
-from tests.prove.stories import Story, signed, until
+from tests.oracle.terms import Rollover
+from tests.prove.stories import MONTHLY, Story, signed, until
 
 
 def written_off(*invoices: int, when: str) -> list[Happening]:
@@ -30,6 +33,10 @@ def written_off(*invoices: int, when: str) -> list[Happening]:
         )
     ]
 
+
+RENEWAL = small(
+    "50", 1, key="B", starts_on=date(2026, 4, 1), end="refund", rollover=Rollover(cap=Fraction(30))
+)
 
 GIVEN_UP: dict[str, Story] = {
     "money that has rolled on twice is withdrawn where it is": [
@@ -65,6 +72,19 @@ GIVEN_UP: dict[str, Story] = {
         ApproveTrueUp(at=at("2026-01-06"), key="t"), spend("2026-01-10", "110", "a"),
         *written_off(2, when="2026-01-20"), Reissue(at=at("2026-01-21"), invoice=2),
         until("2026-12-05"),
+    ],
+    "money that rolled into a renewal is withdrawn there": [
+        *signed(small("100", 1)), spend("2026-01-10", "60.003", "a"),
+        Sign(at=at("2026-03-01"), commit=RENEWAL), until("2026-04-05"),
+        *written_off(1, when="2026-04-05"), spend("2026-04-06", "55", "b"),
+        spend("2026-01-11", "9", "c", arrives="2026-04-07"), until("2026-07-05"),
+        *written_off(2, when="2026-07-06"), until("2026-10-10"),
+        Void(at=at("2026-10-10"), customer="acme", id="v", target_id="a"), until("2026-10-12"),
+    ],
+    "a month of usage is given up, and corrected later": [
+        *signed(MONTHLY), spend("2026-01-10", "6.004", "b"), until("2026-02-05"),
+        *written_off(1, when="2026-02-06"), spend("2026-02-07", "3", "c"),
+        Void(at=at("2026-02-08"), customer="acme", id="v", target_id="b"), until("2026-04-06"),
     ],
     "nobody pays, and then somebody does": [
         *signed(small("100", 2)), spend("2026-01-10", "130", "a"), until("2026-04-05"),
