@@ -118,10 +118,11 @@ def paid(
 
 def uncollectible(
     invoice: InvoiceFacts, on: date, *, unused_by_quarter: Mapping[int, Decimal]
-) -> Entry:
+) -> Entry | None:
     """A bad debt: what was earned is an expense, what nobody used goes back to deferred revenue.
 
-    `unused_by_quarter` is cut down to what this invoice billed in advance for each quarter.
+    `unused_by_quarter` is cut down to what this invoice billed in advance for each quarter. None
+    where credit notes have taken all of it back: then nothing was owed any more.
     """
     unused: list[tuple[int, Decimal]] = []
     earned = invoice.outstanding
@@ -131,6 +132,8 @@ def uncollectible(
             unused.append((quarter, part))
             earned -= part
     postings = postings_of(invoice.scope, *uncollectible_moves(earned, unused))
+    if not postings:
+        return None
     return _entry(invoice, "uncollectible", EntryCode.INVOICE_UNCOLLECTIBLE, on, postings)
 
 

@@ -149,7 +149,7 @@ def _write_off(invoice: Invoice, now: datetime, unused_by_quarter: UnusedByQuart
     invoice.state = InvoiceState.UNCOLLECTIBLE
     invoice.uncollectible_at = now
     invoice.save(update_fields=["state", "uncollectible_at"])
-    ledger.post_entry(entry=entry, now=now)
+    ledger.post_entries(entries=[entry] if entry else [], now=now)
 
 
 def _collectible_again(invoice: Invoice, now: datetime) -> list[Entry]:

@@ -88,6 +88,7 @@ def test_a_write_off_clears_the_receivable_and_can_be_undone(
 ) -> None:
     invoice = InvoiceFacts(COMMIT, SCOPE, tuple(lines))
     entry = uncollectible(invoice, DAY, unused_by_quarter=unused)
+    assert entry is not None
     again = collectible_again(invoice, DAY, entry.postings)
     amounts = {posting.account.code: posting.amount for posting in entry.postings}
     assert amounts[AccountCode.ACCOUNTS_RECEIVABLE] == -invoice.owed

@@ -11,7 +11,7 @@ from billing.services.proof import ledger_problems
 from commits.models import Commit
 from commits.services import balances, closes, credit_notes, daily, proof
 from tests.commits.world import at, figures, trial_balance, use
-from tests.prove.stripe_words import finalize_drafts
+from tests.prove.stripe_words import finalize_drafts, give_up, pay
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,4 +88,21 @@ def test_overbilled_usage_lowers_revenue_and_leaves_the_chain_alone(
         "overage_revenue": D(-300),
     }
     assert figures(commit)[0] == ("30000", "0", "30500", "500", "0")
+    assert sound()
+
+
+def test_an_invoice_that_was_credited_whole_turns_out_uncollectible(
+    acme: Customer, commit: Commit
+) -> None:
+    """Nothing is owed on it any more: there is nothing to book, and nothing fails."""
+    finalize_drafts(at("2026-01-01"))
+    invoice = Invoice.objects.get()
+    credit(invoice, 3_000_000, CreditNoteKind.UNUSED_INSTALMENT, "2026-01-02")
+    give_up(invoice.pk, at("2026-01-03"))
+    invoice.refresh_from_db()
+    assert invoice.state == "uncollectible"
+    assert trial_balance(acme) == {}
+    assert sound()
+    pay(invoice.pk, "stripe", at("2026-01-04"))
+    assert trial_balance(acme) == {}
     assert sound()
