@@ -14,7 +14,12 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from billing.models import Invoice
-from billing.services import accounting_periods, credit_note_requests
+from billing.services import (
+    accounting_periods,
+    credit_note_requests,
+    invoice_voiding,
+    write_offs,
+)
 from billing.services.credit_note_requests import NoteRequest
 from commits.models import BackfillKind, Grant, Quarter, QuarterState
 from commits.services import backfills
@@ -208,6 +213,13 @@ def paths_of_finance(cast: Cast) -> dict[str, str]:
         actor_name="ada",
         now=NOW,
     )
+    unpaid = cast.dune.invoices.latest("created_at")
+    invoice_voiding.void_invoice(
+        invoice_id=unpaid.pk, reason="Insolvent", actor=None, actor_name="ada", now=NOW
+    )
+    given_up = write_offs.request_write_off(
+        invoice_id=unpaid.pk, reason="Insolvent", actor_name="ada", now=NOW
+    )
     backfill = backfills.declare_backfill(
         source="gateway",
         starts_at=datetime(2026, 2, 1, tzinfo=UTC),
@@ -239,6 +251,10 @@ def paths_of_finance(cast: Cast) -> dict[str, str]:
         "credit-notes": "billing/creditnote/",
         "credit-note": f"billing/creditnote/{note.pk}/change/",
         "credit-note-add": f"billing/creditnote/add/?invoice={invoice.pk}",
+        "write-offs": "billing/writeoff/",
+        "write-off": f"billing/writeoff/{given_up.pk}/change/",
+        "write-off-add": "billing/writeoff/add/",
+        "void-invoice": f"billing/invoice/{unpaid.pk}/change/",
         "invoice": f"billing/invoice/{invoice.pk}/change/",
         "correct-usage": "commits/commit/correct-usage/",
         "backfills": "commits/backfill/",
