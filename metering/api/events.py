@@ -109,7 +109,7 @@ class EventsView(LedgerView):
         if len(page) > limit:
             page = page[:limit]
             following = replace_query_param(
-                request.build_absolute_uri(), "cursor", page[-1].place.cursor()
+                request.build_absolute_uri(), "cursor", page[-1].behind.cursor()
             )
         return Response({"results": [_body(event) for event in page], "next": following})
 

@@ -11,6 +11,7 @@ from metering.models.prices import (
 )
 from metering.models.private_prices import PrivatePriceRequest
 from metering.models.usage import (
+    EventKey,
     EventKeySecret,
     EventKind,
     Resolution,
@@ -21,12 +22,15 @@ from metering.models.usage import (
     UsageEvent,
     UsageHour,
     UsagePeriod,
+    UsageRun,
     UsageState,
     UsageTotal,
+    UsageVoid,
 )
 from metering.models.waivers import Waiver
 
 __all__ = [
+    "EventKey",
     "EventKeySecret",
     "EventKind",
     "Meter",
@@ -45,7 +49,9 @@ __all__ = [
     "UsageEvent",
     "UsageHour",
     "UsagePeriod",
+    "UsageRun",
     "UsageState",
     "UsageTotal",
+    "UsageVoid",
     "Waiver",
 ]

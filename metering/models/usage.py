@@ -1,6 +1,7 @@
 """Usage: immutable events, the periods they belong to, and cumulative rollups of rated usage.
 
-Events are append-only by trigger and unique for ever by (customer, keyed hash of source and id).
+Events lie in chunks (sql/0013_chunks.sql), one row for those of a request, and are read through a
+view. Append-only by trigger; unique for ever by (customer, keyed hash of source and id).
 The three rollups are written in the same database transaction as the events that they count, so a
 balance read from them is never stale; `check_ledger` re-derives them from the events.
 """
@@ -90,11 +91,11 @@ class EventKind(models.IntegerChoices):
     VOID = 4, "inference.void"
 
 
-class UsageEvent(models.Model):
-    """What an agent reported, as it reported it. Never edited, never deleted.
+class EventKey(models.Model):
+    """What makes an event unique for ever: a keyed hash of its source and id, and where it lies.
 
-    Meters are stored disjoint: `input_tokens` is the uncached input. `fingerprint` is a hash of
-    the content, telling a duplicate from a conflict. A void names its target by `target_key`.
+    `fingerprint` is a checksum of the content, telling a duplicate from a conflict. `place` counts
+    from 1 within the chunk.
     """
 
     pk = models.CompositePrimaryKey("customer_id", "event_key")
@@ -106,55 +107,127 @@ class UsageEvent(models.Model):
         db_index=False,
     )
     event_key = models.UUIDField()
+    chunk_id = models.BigIntegerField()
+    fingerprint = models.IntegerField()
+    place = models.SmallIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.event_key} in {self.chunk_id}"
+
+
+class UsageRun(models.Model):
+    """The events of one customer in one chunk: they have the sequence numbers from `first_seq` on.
+
+    Written under the customer's usage lock, which the chunk itself need not wait for. Places and
+    origins count from 1; `first_at` and `last_at` are the earliest and the latest time of its
+    events, `has_hardware` says whether some are of hardware.
+    """
+
+    pk = models.CompositePrimaryKey("customer_id", "first_seq")
+    customer = models.ForeignKey(
+        "billing.Customer",
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+    )
+    first_seq = models.BigIntegerField()
+    chunk_id = models.BigIntegerField()
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    first_place = models.SmallIntegerField()
+    event_count = models.SmallIntegerField()
+    first_origin = models.SmallIntegerField()
+    origin_count = models.SmallIntegerField()
+    has_hardware = models.BooleanField()
+
+    class Meta:
+        indexes = [
+            # Pages of events go by their time.
+            models.Index(fields=["customer", "last_at"], name="usage_runs_by_time"),
+            # A few events an hour and endpoint: what idle hardware cost is read from them.
+            models.Index(
+                fields=["customer", "last_at"],
+                name="usage_runs_of_hardware",
+                condition=Q(has_hardware=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.customer_id} from {self.first_seq}"
+
+
+class UsageVoid(models.Model):
+    """Which event a void took back: `chunk_id` and `place` are those of its target; `seq`, `source`
+    and `event_id` its own, being an event of the same customer."""
+
+    customer = models.ForeignKey("billing.Customer", on_delete=models.PROTECT, related_name="+")
+    chunk_id = models.BigIntegerField()
+    place = models.SmallIntegerField()
     seq = models.BigIntegerField()
-    occurred_at = models.DateTimeField()
-    received_at = models.DateTimeField()
-    fingerprint = models.BigIntegerField()
-    input_tokens = models.BigIntegerField(default=0)
-    cached_input_tokens = models.BigIntegerField(default=0)
-    output_tokens = models.BigIntegerField(default=0)
-    reasoning_tokens = models.BigIntegerField(default=0)
-    gpu_seconds = models.BigIntegerField(default=0)
-    busy_gpu_seconds = models.BigIntegerField(default=0)
-    kind = models.SmallIntegerField(choices=EventKind.choices)
-    model = models.TextField(blank=True, default="", help_text="model name or GPU sku")
-    mode = models.TextField(blank=True, default="")
     source = models.TextField()
     event_id = models.TextField()
-    project = models.TextField(null=True, blank=True)
-    extra = models.JSONField(
-        null=True, blank=True, help_text="endpoint, region, async, quantities, reason"
-    )
-    target_key = models.UUIDField(null=True, blank=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                name="an_event_is_voided_at_most_once",
-                fields=["customer", "target_key"],
-                condition=Q(target_key__isnull=False),
+                name="an_event_is_voided_at_most_once", fields=["chunk_id", "place"]
             ),
-        ]
-        indexes = [
-            # A few events an hour and endpoint: what idle hardware cost is read from them.
-            models.Index(
-                fields=["customer", "occurred_at"],
-                name="usage_events_of_hardware",
-                condition=Q(kind=EventKind.GPU),
-            )
         ]
 
     def __str__(self) -> str:
         return f"{self.source} {self.event_id}"
 
 
-class UsageArchive(models.Model):
-    """A Parquet file that holds what events of one month were called and where they came from.
+class UsageEvent(models.Model):
+    """What an agent reported, as it reported it: a row of a view over all chunks. Never edited,
+    never deleted.
 
-    The events stay, with everything that makes them unique and everything that they are worth;
-    their `source` says "archive/" and the id of this row, and their `event_id` is empty.
+    Meters are disjoint: `input_tokens` is the uncached input. The n-th accepted event of a customer
+    has `seq` n.
     """
 
+    pk = models.CompositePrimaryKey("chunk_id", "place")
+    customer = models.ForeignKey("billing.Customer", on_delete=models.DO_NOTHING, related_name="+")
+    chunk_id = models.BigIntegerField()
+    place = models.IntegerField()
+    seq = models.BigIntegerField()
+    occurred_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    input_tokens = models.BigIntegerField()
+    cached_input_tokens = models.BigIntegerField()
+    output_tokens = models.BigIntegerField()
+    reasoning_tokens = models.BigIntegerField()
+    gpu_seconds = models.BigIntegerField()
+    busy_gpu_seconds = models.BigIntegerField()
+    kind = models.SmallIntegerField(choices=EventKind.choices)
+    model = models.TextField(help_text="model name or GPU sku")
+    mode = models.TextField()
+    source = models.TextField()
+    event_id = models.TextField()
+    project = models.TextField(null=True)
+    extra = models.JSONField(null=True, help_text="endpoint, region, async, quantities, reason")
+
+    class Meta:
+        managed = False
+        db_table = "metering_usageevent"
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.event_id}"
+
+
+class UsageArchive(models.Model):
+    """A Parquet file that holds the events which arrived in one UTC month, whole.
+
+    The events stay, with everything that makes them unique and everything that they are worth;
+    their `source` says "archive/" and the id of this row, their `event_id` their chunk and place.
+    `starts_at` and `ends_at` are times of arrival. Archives made before there were chunks have no
+    `month`: they go by the time of the events.
+    """
+
+    month = models.IntegerField(
+        null=True, help_text="months from January 2000 to that of the events' arrival"
+    )
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     file = models.TextField(help_text="name of the file in the archive's directory")
@@ -162,10 +235,14 @@ class UsageArchive(models.Model):
     row_count = models.BigIntegerField()
     sums = models.JSONField(help_text="what the columns of quantities come to, as text")
     archived_at = models.DateTimeField()
+    restored_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ("-id",)
         constraints = [
+            models.UniqueConstraint(
+                name="a_month_is_archived_once", fields=["month"], condition=Q(restored_at=None)
+            ),
             models.CheckConstraint(
                 name="an_archive_holds_a_stretch_of_time", condition=Q(ends_at__gt=F("starts_at"))
             ),
@@ -294,7 +371,10 @@ class UnratedUsage(models.Model):
     customer = models.ForeignKey(
         "billing.Customer", on_delete=models.PROTECT, related_name="unrated_usage"
     )
-    event_key = models.UUIDField()
+    chunk_id = models.BigIntegerField()
+    place = models.SmallIntegerField()
+    source = models.TextField()
+    event_name = models.TextField(help_text="the id of the event, as reported")
     period = models.ForeignKey(
         UsagePeriod, null=True, blank=True, on_delete=models.PROTECT, related_name="unrated_usage"
     )
@@ -314,7 +394,7 @@ class UnratedUsage(models.Model):
         constraints = [
             models.UniqueConstraint(
                 name="one_unrated_row_per_event_and_meter",
-                fields=["customer", "event_key", "meter"],
+                fields=["chunk_id", "place", "meter"],
             ),
         ]
         indexes = [

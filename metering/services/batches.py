@@ -1,14 +1,19 @@
-"""What a request brings to be stored, and what it is told: batches of rows and their results.
+"""What a request brings to be stored, and what it is told: batches of events and their results.
 
 Everything here is done before any lock is held.
 """
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import pairwise
 
-from metering.domain.events import Refusal, VoidEvent
-from metering.domain.rows import Row
+from metering.domain.chunks import (
+    MONTH_SHIFT,
+    VOID,
+    Columns,
+    month_of,
+    same_content,
+)
+from metering.domain.events import Refusal
 from metering.services import event_store
 from metering.services.drawing_up import Group, sum_up
 
@@ -27,69 +32,55 @@ class IngestResult:
 
 @dataclass(slots=True)
 class Batch:
-    """The events of one request that can be stored, distinct and sorted, with their sums."""
+    """The events of one request that may be stored, and what they add up to.
 
-    arrival: int
-    rows: list[Row]
-    sums: dict[Group, int]
+    `chunk_id` names the chunk that they may become; nobody else has it. `result` says what is
+    known of the request's other events. A key may still come twice.
+    """
+
+    columns: Columns
+    chunk_id: int
     now: datetime
-    duplicates: int
-    refused: list[Refusal]
+    result: IngestResult
+    sums: dict[Group, int]
     has_voids: bool
 
     @classmethod
-    def of(cls, rows: list[Row], refused: list[Refusal], now: datetime) -> "Batch":
-        """Of several rows with one key the first one counts."""
-        distinct, same, other = once_each(rows)
+    def of(cls, columns: Columns, number: int, result: IngestResult, now: datetime) -> "Batch":
+        """`number` is that of a chunk among all."""
         return cls(
-            arrival=rows[0].arrival if rows else 0,
-            rows=distinct,
-            sums=sum_up(distinct),
+            columns=columns,
+            chunk_id=(month_of(now) << MONTH_SHIFT) + number,
             now=now,
-            duplicates=len(same),
-            refused=[*refused, *(refusal(row, "conflict", OTHER_CONTENT) for row in other)],
-            has_voids=any(isinstance(row.event, VoidEvent) for row in distinct),
+            result=result,
+            sums=sum_up(columns),
+            has_voids=any(origin.kind == VOID for origin in columns.origins),
         )
 
-    def fresh_result(self) -> IngestResult:
-        """What is known of its events before any is stored."""
-        return IngestResult(duplicates=self.duplicates, refused=list(self.refused))
+    def only(self, kept: list[bool]) -> "Batch":
+        """The same with those events only whose flag is set."""
+        columns = self.columns.only(kept)
+        return replace(self, columns=columns, sums=sum_up(columns))
 
+    def without_known(self) -> "Batch":
+        """Each key once, and without the events that are stored already: these stay as they are
+        for ever, so no lock is needed to tell a duplicate from a conflict."""
+        columns, result = self.columns, self.result
+        refs = columns.refs()
+        known = event_store.fingerprints(refs=refs)
+        kept = []
+        for position, (ref, print_) in enumerate(zip(refs, columns.fingerprints, strict=True)):
+            stored = known.get(ref)
+            kept.append(stored is None)
+            if stored is None:
+                known[ref] = print_
+            elif same_content(stored, print_):
+                result.duplicates += 1
+            else:
+                self.refuse(position, "conflict", OTHER_CONTENT)
+        return self.only(kept)
 
-def refusal(row: Row, code: str, detail: str) -> Refusal:
-    """Why the event of a row is not accepted."""
-    return Refusal(row.place, row.event.id, code, detail)
-
-
-def once_each(rows: list[Row]) -> tuple[list[Row], list[Row], list[Row]]:
-    """Rows sorted by customer and key: the first of each key, its repetitions, and its conflicts.
-
-    Sorts the list that it is given.
-    """
-    rows.sort()
-    if all(one[1] != other[1] or one[0] != other[0] for one, other in pairwise(rows)):
-        return rows, [], []
-    first: list[Row] = []
-    same: list[Row] = []
-    other_content: list[Row] = []
-    for row in rows:
-        if not first or first[-1][:2] != row[:2]:
-            first.append(row)
-        elif first[-1].fingerprint == row.fingerprint:
-            same.append(row)
-        else:
-            other_content.append(row)
-    return first, same, other_content
-
-
-def without_known(batch: Batch) -> Batch:
-    """The batch without the events that are stored already: they stay as they are for ever."""
-    known = event_store.fingerprints(refs=[row[:2] for row in batch.rows])
-    new, duplicates, conflicts = event_store.split(batch.rows, known)
-    return replace(
-        batch,
-        rows=new,
-        sums=sum_up(new),
-        duplicates=batch.duplicates + len(duplicates),
-        refused=[*batch.refused, *(refusal(row, "conflict", OTHER_CONTENT) for row in conflicts)],
-    )
+    def refuse(self, position: int, code: str, detail: str) -> None:
+        """Say why an event is not accepted."""
+        place = self.columns.place_in_request[position]
+        self.result.refused.append(Refusal(place, self.columns.ids[position], code, detail))

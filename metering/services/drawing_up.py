@@ -4,22 +4,20 @@ Quantities are summed up by customer, slot (a quarter of an hour, which lies in 
 mode and meter first, so that a rate is looked up once a group and not once an event.
 """
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from uuid import UUID
 
 from django.db import connection
 
-from metering.domain.events import Event, GpuEvent, QuantitiesEvent, TokensEvent
+from metering.domain.chunks import Columns, instant_of
 from metering.domain.meters import (
     CACHED_INPUT_TOKENS,
     GPU_SECONDS,
     INPUT_TOKENS,
     OUTPUT_TOKENS,
 )
-from metering.domain.rows import Row, instant_of
 from metering.models import UnratedReason
 from metering.services.rating import SLOT, CustomerRates, RatedPeriod, hour_of
 from metering.services.rollups import RatedQuantity
@@ -37,13 +35,16 @@ Rated = tuple[int, int, datetime, str, str, str]
 
 _WAIT = """
 INSERT INTO metering_unratedusage
-    (customer_id, event_key, period_id, occurred_at, model, mode, meter, quantity, reason,
-     recorded_at, resolution)
-SELECT customer_id, event_key, period_id, occurred_at, model, mode, meter, quantity, reason, %s, ''
-FROM unnest(%s::bigint[], %s::uuid[], %s::bigint[], %s::timestamptz[], %s::text[], %s::text[],
-            %s::text[], %s::bigint[], %s::text[])
-    AS given (customer_id, event_key, period_id, occurred_at, model, mode, meter, quantity,
-        reason)"""
+    (customer_id, chunk_id, place, source, event_name, period_id, occurred_at, model, mode, meter,
+     quantity, reason, recorded_at, resolution)
+SELECT customer_id, %s, place, source, event_name, period_id, occurred_at, model, mode, meter,
+    quantity, reason, %s, ''
+FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::bigint[],
+            %s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[])
+    AS given (customer_id, place, source, event_name, period_id, occurred_at, model, mode, meter,
+        quantity, reason)"""
+
+_TOKEN_METERS = (INPUT_TOKENS, CACHED_INPUT_TOKENS, OUTPUT_TOKENS)
 
 
 @dataclass(slots=True)
@@ -90,99 +91,122 @@ def draw_up(*, sums: Mapping[Group, int], rates: Mapping[int, CustomerRates]) ->
 
 
 def too_dear(
-    *, rows: Sequence[Row], groups: Set[Group], rates: Mapping[int, CustomerRates]
-) -> list[Row]:
-    """Of the events of some groups those that are worth MOST_DOLLARS or more by themselves."""
-    found = []
-    for row in rows:
-        slot = row.occurred_us // _SLOT_US
-        mine = rates[row.customer_id]
-        instant = instant_of(slot * _SLOT_US)
-        for model, mode, meter, quantity in _quantities(row.event):
-            if (row.customer_id, slot, model, mode, meter) not in groups:
-                continue
+    *, columns: Columns, groups: Set[Group], rates: Mapping[int, CustomerRates]
+) -> list[int]:
+    """Of the events of some groups the positions of those worth MOST_DOLLARS or more alone."""
+    found: list[int] = []
+    for position, group, quantity in _quantities(columns) if groups else ():
+        if group in groups:
+            mine = rates[group[0]]
+            instant = instant_of(group[1] * _SLOT_US)
             period = mine.period_at(instant)
-            rate = mine.rate(period, hour_of(instant), model, mode, meter) if period else None
+            rate = mine.rate(period, hour_of(instant), *group[2:]) if period else None
             if rate is not None and quantity * rate >= MOST_DOLLARS:
-                found.append(row)
-                break
+                found.append(position)
     return found
 
 
-def sum_up(rows: Sequence[Row]) -> dict[Group, int]:
+def sum_up(columns: Columns) -> dict[Group, int]:
     """Quantities by group, zeros left out. Nearly all events report tokens: those in a hurry."""
-    tokens: dict[tuple[int, int, str, str], list[int]] = {}
-    sums: dict[Group, int] = {}
-    for customer_id, _, _, _, occurred_us, _, _, event in rows:
-        slot = occurred_us // _SLOT_US
-        if isinstance(event, TokensEvent):
-            data = event.data
-            cached = data.cached_input_tokens
-            mode: str = data.mode
-            key = (customer_id, slot, data.model, mode)
-            known = tokens.get(key)
-            if known is None:
-                tokens[key] = [data.input_tokens - cached, cached, data.output_tokens]
-            else:
-                known[0] += data.input_tokens - cached
-                known[1] += cached
-                known[2] += data.output_tokens
+    tokens: dict[tuple[int, int], list[int]] = {}
+    for number, occurred_us, uncached, cached, output in zip(
+        columns.origin,
+        columns.occurred_us,
+        columns.input_tokens,
+        columns.cached_input_tokens,
+        columns.output_tokens,
+        strict=True,
+    ):
+        key = (number, occurred_us // _SLOT_US)
+        known = tokens.get(key)
+        if known is None:
+            tokens[key] = [uncached, cached, output]
         else:
-            for model, mode, meter, quantity in _quantities(event):
-                group = (customer_id, slot, model, mode, meter)
-                sums[group] = sums.get(group, 0) + quantity
-    meters = (INPUT_TOKENS, CACHED_INPUT_TOKENS, OUTPUT_TOKENS)
-    for key, counted in tokens.items():
-        for meter, quantity in zip(meters, counted, strict=True):
+            known[0] += uncached
+            known[1] += cached
+            known[2] += output
+    sums: dict[Group, int] = {}
+    for (number, slot), counted in tokens.items():
+        origin = columns.origins[number]
+        for meter, quantity in zip(_TOKEN_METERS, counted, strict=True):
             if quantity:
-                group = (*key, meter)
+                group = (origin.customer_id, slot, origin.model, origin.mode, meter)
                 sums[group] = sums.get(group, 0) + quantity
+    for _, group, quantity in _further_quantities(columns):
+        sums[group] = sums.get(group, 0) + quantity
     return sums
 
 
-def _quantities(event: Event) -> Iterator[tuple[str, str, str, int]]:
-    """(model, mode, meter, quantity) of one event, zeros left out."""
-    if isinstance(event, TokensEvent):
-        tokens = event.data
-        quantities = {
-            INPUT_TOKENS: tokens.input_tokens - tokens.cached_input_tokens,
-            CACHED_INPUT_TOKENS: tokens.cached_input_tokens,
-            OUTPUT_TOKENS: tokens.output_tokens,
-        }
-        model, mode = tokens.model, tokens.mode
-    elif isinstance(event, GpuEvent):
-        quantities = {GPU_SECONDS: event.data.gpu_seconds}
-        model, mode = event.data.sku, event.data.mode
-    elif isinstance(event, QuantitiesEvent):
-        quantities = event.data.quantities
-        model, mode = event.data.model, event.data.mode
-    else:
-        return
-    for meter, quantity in quantities.items():
+def _quantities(columns: Columns) -> Iterator[tuple[int, Group, int]]:
+    """(position, group, quantity) of every event, zeros left out."""
+    for position, (number, occurred_us, *counted) in enumerate(
+        zip(
+            columns.origin,
+            columns.occurred_us,
+            columns.input_tokens,
+            columns.cached_input_tokens,
+            columns.output_tokens,
+            strict=True,
+        )
+    ):
+        origin = columns.origins[number]
+        for meter, quantity in zip(_TOKEN_METERS, counted, strict=True):
+            if quantity:
+                slot = occurred_us // _SLOT_US
+                yield (
+                    position,
+                    (origin.customer_id, slot, origin.model, origin.mode, meter),
+                    quantity,
+                )
+    yield from _further_quantities(columns)
+
+
+def _further_quantities(columns: Columns) -> Iterator[tuple[int, Group, int]]:
+    """The same of what is not built in as tokens: of hardware, and of further meters."""
+    for position, quantity in enumerate(columns.gpu_seconds):
         if quantity:
-            yield model, mode, meter, quantity
+            yield position, _group(columns, position, GPU_SECONDS), quantity
+    for position, said in columns.extras.items():
+        for meter, quantity in said.get("quantities", {}).items():
+            if quantity:
+                yield position, _group(columns, position, meter), quantity
+
+
+def _group(columns: Columns, position: int, meter: str) -> Group:
+    origin = columns.origins[columns.origin[position]]
+    slot = columns.occurred_us[position] // _SLOT_US
+    return origin.customer_id, slot, origin.model, origin.mode, meter
 
 
 def write_waiting(
-    *, rows: Sequence[Row], waiting: Mapping[Group, tuple[int | None, str]], now: datetime
-) -> list[Row]:
-    """Write down the quantities of the groups that wait: the events that they belong to."""
+    *,
+    columns: Columns,
+    chunk_id: int,
+    waiting: Mapping[Group, tuple[int | None, str]],
+    now: datetime,
+) -> set[int]:
+    """Write down the quantities of the groups that wait: the positions of their events."""
     if not waiting:
-        return []
+        return set()
     written: list[tuple[object, ...]] = []
-    events = []
-    for row in rows:
-        slot = row.occurred_us // _SLOT_US
-        before = len(written)
-        for model, mode, meter, quantity in _quantities(row.event):
-            why = waiting.get((row.customer_id, slot, model, mode, meter))
-            if why is None:
-                continue
-            at = instant_of(row.occurred_us)
-            key = UUID(bytes=row.key)
-            written.append((row.customer_id, key, why[0], at, model, mode, meter, quantity, why[1]))
-        if len(written) > before:
-            events.append(row)
-    with connection.cursor() as cursor:
-        cursor.execute(_WAIT, [now, *(list(column) for column in zip(*written, strict=True))])
+    events: set[int] = set()
+    for position, group, quantity in _quantities(columns):
+        why = waiting.get(group)
+        if why is None:
+            continue
+        customer_id, _, model, mode, meter = group
+        source = columns.origins[columns.origin[position]].source
+        at = instant_of(columns.occurred_us[position])
+        written.append(
+            (
+                customer_id, position + 1, source, columns.ids[position], why[0], at, model, mode,
+                meter, quantity, why[1],
+            )
+        )  # fmt: skip
+        events.add(position)
+    if written:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _WAIT, [chunk_id, now, *(list(column) for column in zip(*written, strict=True))]
+            )
     return events

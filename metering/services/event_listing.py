@@ -1,9 +1,8 @@
 """Raw events of one customer in the order of their time: page by page, or all of them streamed.
 
-A page starts behind the last event of the one before, by (time, event key), so that none is
-skipped or told twice, however many share an instant and whatever comes in meanwhile. There is no
-index by customer and time (it would cost ingest more than all else): a page looks through the
-block range index in growing stretches of time until it is full.
+A page starts behind the last event of the one before, by (time, chunk, place), so that none is
+skipped or told twice, however many share an instant and whatever comes in meanwhile. Runs say from
+when to when their events are: a page opens those of a growing stretch of time until it is full.
 """
 
 import base64
@@ -13,40 +12,58 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.db import connection
 
 from billing.domain.errors import Conflict, InvalidInput
 from metering.domain.events import FUTURE
-from metering.models import UsageArchive
 
-STEP = timedelta(hours=1)
-NO_KEY = UUID(int=0)
+STEP = timedelta(minutes=1)
+MOST_OF_A_NUMBER = 2**63 - 1
 STREAMED_PAGE = 2_000
 
 _PAGE = """
-SELECT event.occurred_at, event.event_key, event.seq, event.received_at, event.kind, event.source,
-    -- What an archived event was called stands in its archive, under its key.
-    CASE event.event_id WHEN '' THEN event.event_key::text ELSE event.event_id END,
-    event.model, event.mode, event.input_tokens, event.cached_input_tokens,
-    event.output_tokens, event.reasoning_tokens, event.gpu_seconds, event.busy_gpu_seconds,
-    event.project, event.extra, void.source, void.event_id
+SELECT event.occurred_at, event.chunk_id, event.place, event.seq, event.received_at, event.kind,
+    event.source, event.event_id, event.model, event.mode, event.input_tokens,
+    event.cached_input_tokens, event.output_tokens, event.reasoning_tokens, event.gpu_seconds,
+    event.busy_gpu_seconds, event.project, event.extra, void.source, void.event_id
 FROM metering_usageevent AS event
-LEFT JOIN metering_usageevent AS void
-    ON void.customer_id = event.customer_id AND void.target_key = event.event_key
+LEFT JOIN metering_usagevoid AS void
+    ON void.chunk_id = event.chunk_id AND void.place = event.place
 WHERE event.customer_id = %(customer)s
+    AND event.run_last_at >= %(at)s AND event.run_first_at < %(until)s
     AND event.occurred_at >= %(at)s AND event.occurred_at < %(until)s
-    AND (event.occurred_at, event.event_key) > (%(at)s, %(key)s)
-ORDER BY event.occurred_at, event.event_key LIMIT %(limit)s"""
+    AND (event.occurred_at, event.chunk_id, event.place) > (%(at)s, %(chunk)s, %(place)s)
+ORDER BY event.occurred_at, event.chunk_id, event.place LIMIT %(limit)s"""
+
+# A time from `at` on at which there is an event: no stretch without any is looked through.
+_NEXT = """
+SELECT last_at FROM metering_usagerun WHERE customer_id = %s AND last_at >= %s
+ORDER BY last_at LIMIT 1"""
 
 _LIVE = """
 SELECT event.event_id FROM metering_usageevent AS event
-WHERE event.customer_id = %s AND event.source = %s AND event.kind <> 4
-    AND event.occurred_at >= %s AND event.occurred_at < %s
+WHERE event.customer_id = %(customer)s AND event.source = %(source)s AND event.kind <> 4
+    AND event.run_last_at >= %(start)s AND event.run_first_at < %(end)s
+    AND event.occurred_at >= %(start)s AND event.occurred_at < %(end)s
     AND NOT EXISTS (
-        SELECT 1 FROM metering_usageevent AS void
-        WHERE void.customer_id = event.customer_id AND void.target_key = event.event_key)"""
+        SELECT 1 FROM metering_usagevoid AS void
+        WHERE void.chunk_id = event.chunk_id AND void.place = event.place)"""
+
+# Of an archived event the chunk holds no id.
+_ARCHIVED = """
+SELECT archive.file FROM metering_usagerun AS run
+JOIN metering_usagechunk AS chunk ON chunk.id = run.chunk_id
+JOIN metering_usagearchive AS archive ON 'archive/' || archive.id = ANY(chunk.origin_sources)
+WHERE run.customer_id = %(customer)s AND run.last_at >= %(start)s AND run.first_at < %(end)s
+    AND EXISTS (
+        SELECT FROM unnest(
+            chunk.occurred_at[run.first_place : run.first_place + run.event_count - 1],
+            chunk.event_ids[run.first_place : run.first_place + run.event_count - 1]
+        ) AS event (occurred_at, event_id)
+        WHERE event.event_id IS NULL
+            AND event.occurred_at >= %(start)s AND event.occurred_at < %(end)s)
+LIMIT 1"""
 
 
 def live_event_ids(
@@ -54,38 +71,44 @@ def live_event_ids(
 ) -> list[str]:
     """The ids of what a source reported in `[starts_at, ends_at)` and nobody has voided.
 
-    Raises Conflict `archived` where names of that time lie in an archive.
+    Raises Conflict `archived` where names of the customer's events of that time lie in an archive.
     """
-    archived = UsageArchive.objects.filter(starts_at__lt=ends_at, ends_at__gt=starts_at).first()
-    if archived is not None:
-        raise Conflict("archived", f"the names of events of that time lie in {archived.file}")
+    given: dict[str, Any] = {
+        "customer": customer_id, "source": source, "start": starts_at, "end": ends_at,
+    }  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(_LIVE, [customer_id, source, starts_at, ends_at])
+        cursor.execute(_ARCHIVED, given)
+        if archived := cursor.fetchone():
+            raise Conflict("archived", f"the names of events of that time lie in {archived[0]}")
+        cursor.execute(_LIVE, given)
         return [name for (name,) in cursor.fetchall()]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place between two events: behind the event with this time and key."""
+    """A place between two events: behind the event with this time, chunk and place in it."""
 
     at: datetime
-    key: UUID = NO_KEY
+    chunk_id: int = 0
+    place: int = 0
 
     def cursor(self) -> str:
         """The place as text that says nothing to anybody else."""
-        packed = f"{self.at.isoformat()} {self.key.hex}".encode()
+        packed = f"{self.at.isoformat()} {self.chunk_id}/{self.place}".encode()
         return base64.urlsafe_b64encode(packed).decode()
 
     @classmethod
     def of(cls, cursor: str) -> "Place":
         """Raises InvalidInput `invalid_cursor`."""
         try:
-            at, _, key = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
-            place = cls(datetime.fromisoformat(at), UUID(hex=key))
+            at, behind = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
+            chunk_id, place_in_chunk = behind.split("/")
+            place = cls(datetime.fromisoformat(at), int(chunk_id), int(place_in_chunk))
             place.at.astimezone(UTC)
         except (ValueError, OverflowError, binascii.Error) as error:
             raise InvalidInput("invalid_cursor", "the cursor is not one of ours") from error
-        if place.at.tzinfo is None:
+        numbers = (place.chunk_id, place.place)
+        if place.at.tzinfo is None or min(numbers) < 0 or max(numbers) > MOST_OF_A_NUMBER:
             raise InvalidInput("invalid_cursor", "the cursor is not one of ours")
         return place
 
@@ -95,7 +118,8 @@ class RawEvent:
     """An event as it was reported, and who took it back. Meters are disjoint."""
 
     occurred_at: datetime
-    event_key: UUID
+    chunk_id: int
+    place: int
     seq: int
     received_at: datetime
     kind: int
@@ -120,31 +144,34 @@ class RawEvent:
         return dict(json.loads(self.extra)) if self.extra else {}
 
     @property
-    def place(self) -> Place:
-        """Behind this event."""
-        return Place(self.occurred_at, self.event_key)
+    def behind(self) -> Place:
+        """The place behind this event."""
+        return Place(self.occurred_at, self.chunk_id, self.place)
 
 
 def raw_events(
     *, customer_id: int, after: Place, end: datetime, limit: int, now: datetime
 ) -> list[RawEvent]:
-    """The first events behind a place and timed before `end`, at most `limit`, by time and key."""
+    """The first events behind a place and timed before `end`, at most `limit`, in their order."""
     end = min(end, now + FUTURE + timedelta(microseconds=1))
     found: list[RawEvent] = []
     step = STEP
-    while len(found) < limit and after.at < end:
-        until = end if end - after.at <= step else after.at + step
-        with connection.cursor() as cursor:
+    with connection.cursor() as cursor:
+        while len(found) < limit and after.at < end:
+            cursor.execute(_NEXT, [customer_id, after.at])
+            if (following := cursor.fetchone()) is None:
+                break
+            [latest] = following
+            until = end if end - latest <= step else latest + step
             cursor.execute(
                 _PAGE,
                 {
-                    "customer": customer_id, "at": after.at, "key": after.key, "until": until,
-                    "limit": limit - len(found),
+                    "customer": customer_id, "at": after.at, "chunk": after.chunk_id,
+                    "place": after.place, "until": until, "limit": limit - len(found),
                 },
             )  # fmt: skip
-            rows = [RawEvent(*row) for row in cursor.fetchall()]
-        found += rows
-        after, step = Place(until), step * 4
+            found += [RawEvent(*row) for row in cursor.fetchall()]
+            after, step = Place(until), step * 4
     return found
 
 
@@ -159,4 +186,4 @@ def every_event(
         yield from page
         if len(page) < STREAMED_PAGE:
             return
-        after = page[-1].place
+        after = page[-1].behind

@@ -1,10 +1,10 @@
-"""Writes events into their table, each once for ever, and finds them again by their keys.
+"""Writes events into their chunks and keys, each once for ever, and finds them by their keys.
 
 An event that is found is there for ever, as it is: that needs no lock. What is found missing stays
-missing only while the usage lock of its customer is held.
+missing only while the usage lock of its customer is held, or by the uniqueness of its key.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_bytes
@@ -12,26 +12,39 @@ from secrets import token_bytes
 from django.db import IntegrityError, connection
 
 from billing.domain.array_format import array_of
-from metering.domain.rows import COLUMNS, Row, copy_data, signed
+from metering.domain import chunks
 
-_COPY = f"COPY metering_usageevent ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
+_KEYS = f"COPY metering_eventkey ({chunks.KEY_COLUMNS}) FROM STDIN (FORMAT BINARY)"
+_CHUNKS = f"COPY metering_usagechunk ({chunks.CHUNK_COLUMNS}) FROM STDIN (FORMAT BINARY)"
+_RUNS = f"COPY metering_usagerun ({chunks.RUN_COLUMNS}) FROM STDIN (FORMAT BINARY)"
 _SECRET = "SELECT secret FROM metering_eventkeysecret"  # noqa: S105 (its statement, not a secret)
 _NEW_SECRET = (
     "INSERT INTO metering_eventkeysecret (id, secret) VALUES (1, %s) ON CONFLICT DO NOTHING"  # noqa: S105
 )
 _FINGERPRINTS = """
-SELECT asked.place, event.fingerprint
-FROM unnest(%s::bigint[], %s::uuid[]) WITH ORDINALITY AS asked (customer_id, event_key, place)
-JOIN metering_usageevent AS event USING (customer_id, event_key)"""
+SELECT asked.n, key.fingerprint
+FROM unnest(%s::bigint[], %s::uuid[]) WITH ORDINALITY AS asked (customer_id, event_key, n)
+JOIN metering_eventkey AS key USING (customer_id, event_key)"""
 _CONTENTS = """
-SELECT event.customer_id, event.event_key, event.kind, event.occurred_at, event.model, event.mode,
-    event.input_tokens, event.cached_input_tokens, event.output_tokens, event.gpu_seconds,
-    ARRAY(SELECT key FROM jsonb_each_text(event.extra -> 'quantities') ORDER BY key),
-    ARRAY(SELECT value::bigint FROM jsonb_each_text(event.extra -> 'quantities') ORDER BY key),
-    EXISTS (SELECT 1 FROM metering_usageevent AS void
-            WHERE void.customer_id = event.customer_id AND void.target_key = event.event_key)
-FROM unnest(%s::bigint[], %s::uuid[]) AS asked (customer_id, event_key)
-JOIN metering_usageevent AS event USING (customer_id, event_key)"""
+SELECT asked.n, key.chunk_id, key.place,
+    (chunk.origin_kinds)[origin], (chunk.occurred_at)[key.place], (chunk.origin_models)[origin],
+    (chunk.origin_modes)[origin], (chunk.input_tokens)[key.place],
+    (chunk.cached_input_tokens)[key.place], (chunk.output_tokens)[key.place],
+    coalesce((chunk.gpu_seconds)[key.place], 0),
+    ARRAY(SELECT key FROM jsonb_each_text((chunk.extras)[key.place] -> 'quantities') ORDER BY key),
+    ARRAY(SELECT value::bigint FROM jsonb_each_text((chunk.extras)[key.place] -> 'quantities')
+        ORDER BY key),
+    EXISTS (SELECT 1 FROM metering_usagevoid AS void
+            WHERE void.chunk_id = key.chunk_id AND void.place = key.place)
+FROM unnest(%s::bigint[], %s::uuid[]) WITH ORDINALITY AS asked (customer_id, event_key, n)
+JOIN metering_eventkey AS key USING (customer_id, event_key)
+JOIN metering_usagechunk AS chunk ON chunk.id = key.chunk_id
+CROSS JOIN LATERAL (SELECT (chunk.origins)[key.place] AS origin) AS its"""
+
+_VOID = """
+INSERT INTO metering_usagevoid (customer_id, chunk_id, place, seq, source, event_id)
+SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::smallint[], %s::bigint[], %s::text[],
+    %s::text[])"""
 
 _BUILT_IN = ("input_tokens", "cached_input_tokens", "output_tokens", "gpu_seconds")
 
@@ -48,6 +61,8 @@ class EventKnown(Exception):
 class StoredEvent:
     """What a void needs to know of its target. Quantities by meter, zeros left out."""
 
+    chunk_id: int
+    place: int
     kind: int
     occurred_at: datetime
     model: str
@@ -64,41 +79,80 @@ def new_event_key_secret() -> bytes:
         return bytes(cursor.fetchone()[0])
 
 
-def insert(*, rows: Sequence[Row], sequences: Mapping[int, int]) -> None:
-    """Insert rows with distinct keys, sorted. `sequences` gives each customer's one before them.
+def insert(*, columns: chunks.Columns, chunk_id: int, received_at: datetime) -> None:
+    """Insert a chunk and the keys of its events. Needs no lock: until `insert_runs` has given them
+    their sequence numbers, nobody reads them.
 
-    Raises EventKnown if one of the keys is there already; the database transaction is lost then.
+    Raises EventKnown if one of the keys is there already, or comes twice; the database transaction
+    is lost then. Keys go in sorted, so that two who bring the same ones wait in one order.
     """
-    if not rows:
-        return
-    data = copy_data(rows, sequences)
+    rows = chunks.key_rows(columns, chunk_id)
+    rows.sort()
     try:
-        with (
-            connection.cursor() as cursor,
-            connection.wrap_database_errors,
-            cursor.copy(_COPY) as copy,
-        ):
-            copy.write(data)
+        with connection.wrap_database_errors:
+            _copy(_KEYS, rows)
     except IntegrityError as error:
         if getattr(error.__cause__, "sqlstate", None) == _UNIQUE_VIOLATION:
             raise EventKnown from error
         raise
+    _copy(_CHUNKS, [chunks.chunk_row(columns, chunk_id, chunks.microseconds(received_at))])
 
 
-def split(
-    rows: Iterable[Row], known: Mapping[EventRef, int]
-) -> tuple[list[Row], list[Row], list[Row]]:
-    """Rows into (new, duplicates, conflicts), given the fingerprints of those that are known."""
-    new, duplicates, conflicts = [], [], []
-    for row in rows:
-        print_ = known.get((row.customer_id, row.key))
-        if print_ is None:
-            new.append(row)
-        elif print_ == signed(row.fingerprint):
-            duplicates.append(row)
-        else:
-            conflicts.append(row)
-    return new, duplicates, conflicts
+def insert_runs(
+    *, columns: chunks.Columns, chunk_id: int, sequences: Mapping[int, int]
+) -> dict[int, int]:
+    """Give the events of a chunk their sequence numbers: each customer's last one.
+
+    `sequences` gives each customer's one before them. The usage locks must be held.
+    """
+    reached = dict(sequences)
+    rows = []
+    for run in columns.runs():
+        rows.append(chunks.run_row(run, chunk_id, reached[run.customer_id] + 1))
+        reached[run.customer_id] += run.event_count
+    _copy(_RUNS, rows)
+    return reached
+
+
+def next_number() -> int:
+    """A number for a chunk that nobody else has."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('metering_chunk_number')")
+        return int(cursor.fetchone()[0])
+
+
+def insert_voids(
+    *,
+    columns: chunks.Columns,
+    targets: Sequence[tuple[int, int]],
+    reached: Mapping[int, int],
+) -> None:
+    """Note which events the voids in `columns` took back: (chunk, place) of each one's target.
+
+    `reached` gives each customer's last sequence number, which is that of its last void.
+    """
+    seqs: list[int] = []
+    for run in columns.runs():
+        seqs += range(reached[run.customer_id] - run.event_count + 1, reached[run.customer_id] + 1)
+    if seqs:
+        origins = [columns.origins[one] for one in columns.origin]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                _VOID,
+                [
+                    [origin.customer_id for origin in origins],
+                    [chunk_id for chunk_id, _ in targets],
+                    [place for _, place in targets],
+                    seqs,
+                    [origin.source for origin in origins],
+                    columns.ids,
+                ],
+            )
+
+
+def _copy(statement: str, rows: Sequence[bytes]) -> None:
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.write(chunks.copied(rows))
 
 
 def fingerprints(*, refs: Sequence[EventRef]) -> dict[EventRef, int]:
@@ -114,12 +168,14 @@ def contents(*, refs: Sequence[EventRef]) -> dict[EventRef, StoredEvent]:
         cursor.execute(_CONTENTS, _columns(refs))
         rows = cursor.fetchall()
     found: dict[EventRef, StoredEvent] = {}
-    for customer, key, kind, at, model, mode, *built_in, names, values, is_voided in rows:
+    for n, chunk_id, place, kind, at, model, mode, *built_in, names, values, is_voided in rows:
         quantities = dict(zip(_BUILT_IN, built_in, strict=True))
         for name, value in zip(names, values, strict=True):
             quantities[name] = quantities.get(name, 0) + value
         quantities = {name: value for name, value in quantities.items() if value}
-        found[customer, key.bytes] = StoredEvent(kind, at, model, mode, quantities, is_voided)
+        found[refs[n - 1]] = StoredEvent(
+            chunk_id, place, kind, at, model, mode, quantities, is_voided
+        )
     return found
 
 

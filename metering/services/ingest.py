@@ -1,6 +1,6 @@
 """Takes usage in: exactly once, rated, rolled up and durable when it returns.
 
-Here a request's body becomes rows; `intake` stores them, together with those of other requests
+Here a request's body becomes columns; `intake` stores them, together with those of other requests
 that wait at the same moment. A refused event never holds up the others. Nothing is asked of the
 ORM for a single event: at 100,000 events a second there are ten microseconds for one.
 """
@@ -15,10 +15,10 @@ from django.db import connection
 from billing.domain.array_format import array_of
 from billing.domain.errors import InvalidInput
 from metering.domain.bodies import MAX_BYTES, MAX_EVENTS, decode_events, unpack
+from metering.domain.chunks import columns_of, month_of
 from metering.domain.events import Event, QuantitiesEvent, Refusal
-from metering.domain.rows import Packer
 from metering.services import event_store, storing
-from metering.services.batches import Batch, IngestResult, without_known
+from metering.services.batches import Batch, IngestResult
 from metering.services.book_snapshot import read_price_book
 from metering.services.intake import intake
 
@@ -32,6 +32,12 @@ FORMS = {
 }
 # What a customer's key may be (billing's Customer): whatever else is reported for is nobody.
 _CUSTOMER_KEY = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+_LOOK_UP = """
+SELECT (SELECT secret FROM metering_eventkeysecret), nextval('metering_chunk_number'),
+    to_regclass(metering_month_table(%s)) IS NOT NULL, array_agg(key), array_agg(id)
+FROM billing_customer WHERE key = ANY(%s::text[])"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,35 +70,36 @@ def ingest(
         raise InvalidInput("unsupported_media_type", f"usage comes as one of: {', '.join(FORMS)}")
     unpacked = unpack(body, content_encoding, max_bytes=limits.max_bytes)
     events = decode_events(unpacked, one=forms[0], many=forms[1], max_events=limits.max_events)
-    secret, customers = _look_up(events, allowed_customer_ids)
-    rows, refused = Packer(secret).rows(events, customers, _meters_of(events), now)
-    batch = Batch.of(rows, refused, now)
-    if event_store.fingerprints(refs=[row[:2] for row in batch.rows[:1]]):
+    secret, number, customers = _look_up(events, allowed_customer_ids, now)
+    columns, refused = columns_of(
+        events, customers=customers, meters=_meters_of(events), secret=secret, now=now
+    )
+    batch = Batch.of(columns, number, IngestResult(refused=refused), now)
+    if len(columns) and event_store.fingerprints(refs=[columns.ref(0)]):
         # A replay, as it seems: what is stored already is settled without a lock.
-        batch = without_known(batch)
+        batch = batch.without_known()
     result = storing.store_within(batch) if within else intake.accept(batch)
     result.refused.sort(key=lambda refusal: refusal.index)
     return result
 
 
 def _look_up(
-    events: Sequence[Event | Refusal], allowed: Collection[int] | None
-) -> tuple[bytes, dict[str, int]]:
-    """The key of the event keys, and the ids by key of those customers that events are about."""
+    events: Sequence[Event | Refusal], allowed: Collection[int] | None, now: datetime
+) -> tuple[bytes, int, dict[str, int]]:
+    """The key of the event keys, a number for a chunk, and the ids by key of those customers that
+    events are about. Makes the partition of the month if this is its first request."""
     subjects = {event.subject for event in events if not isinstance(event, Refusal)}
     # In quotes: there may be a customer called null.
     keys = [f'"{key}"' for key in subjects if _CUSTOMER_KEY.fullmatch(key)]
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT (SELECT secret FROM metering_eventkeysecret), array_agg(key), array_agg(id)"
-            " FROM billing_customer WHERE key = ANY(%s::text[])",
-            [array_of(keys)],
-        )
-        secret, known, ids = cursor.fetchone()
+        cursor.execute(_LOOK_UP, [month_of(now), array_of(keys)])
+        secret, number, has_month, known, ids = cursor.fetchone()
+        if not has_month:
+            cursor.execute("SELECT metering_add_month(%s)", [month_of(now)])
     customers = dict(zip(known or (), ids or (), strict=True))
     if allowed is not None:
         customers = {key: one for key, one in customers.items() if one in allowed}
-    return bytes(secret) if secret else event_store.new_event_key_secret(), customers
+    return bytes(secret) if secret else event_store.new_event_key_secret(), number, customers
 
 
 def _meters_of(events: Sequence[Event | Refusal]) -> frozenset[str]:

@@ -39,8 +39,8 @@ class Intake:
 
     def accept(self, batch: Batch) -> IngestResult:
         """Store a batch: what became of it. Raises what its transaction raised."""
-        if not batch.rows:
-            return batch.fresh_result()
+        if not len(batch.columns):
+            return batch.result
         mine = _Waiting(batch)
         with self._lock:
             self._queue.append(mine)
@@ -59,10 +59,10 @@ class Intake:
         """Store as many as may share, from the head of the queue, which is `mine`."""
         with self._lock:
             taken = [self._queue.popleft()]
-            events = len(mine.batch.rows)
-            while self._queue and events + len(self._queue[0].batch.rows) <= MOST_EVENTS:
+            events = len(mine.batch.columns)
+            while self._queue and events + len(self._queue[0].batch.columns) <= MOST_EVENTS:
                 taken.append(self._queue.popleft())
-                events += len(taken[-1].batch.rows)
+                events += len(taken[-1].batch.columns)
         try:
             _store(taken)
         finally:
@@ -84,6 +84,10 @@ def _store(taken: list[_Waiting]) -> None:
         # The database is busy or away: not the fault of one of them, and no better for one alone.
         for one in taken:
             one.error = OperationalError(*error.args)
+        return
+    except storing.Unsettled:
+        for one in taken:
+            _store([one])
         return
     except Exception as error:
         if len(taken) == 1:

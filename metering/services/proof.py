@@ -1,7 +1,8 @@
-"""The proof: rollups, unrated usage and sequences re-derived from the events, and compared.
+"""The proof: rollups and unrated usage re-derived from the events, and compared.
 
 Nothing here trusts a rollup, a cache or the code that writes them: quantities are counted again in
-SQL from the events, rates are derived again from the price book and the terms. For `check_ledger`.
+SQL from the events, rates are derived again from the price book and the terms. That the events
+themselves hang together is asked in `storage_proof`. For `check_ledger`.
 Run it within one database transaction of isolation level repeatable read to check a moving service.
 """
 
@@ -12,17 +13,16 @@ from django.db import connection
 
 from metering.models import UnratedUsage, UsageHour
 from metering.services.rating import CustomerRates, hour_of, uncached_rates
-
-SHOWN = 100  # problems of one kind; beyond that they are counted
+from metering.services.storage_proof import limited, storage_problems
 
 # Everything that every event still counts for, with the period of its time (or none), and the
 # resolution of its row among the unrated, '' while it waits (or none).
 _LIVE = """
 WITH live AS MATERIALIZED (
-    SELECT event.customer_id, event.event_key, period.id AS period_id, event.occurred_at,
-        date_trunc('hour', event.occurred_at, 'UTC') AS hour, event.model, event.mode,
-        reported.meter, reported.quantity, known.resolution, known.quantity AS waiting
-    FROM metering_usageevent AS event
+    SELECT event.customer_id, event.chunk_id, event.place, period.id AS period_id,
+        event.occurred_at, date_trunc('hour', event.occurred_at, 'UTC') AS hour, event.model,
+        event.mode, reported.meter, reported.quantity, known.resolution, known.quantity AS waiting
+    FROM metering_everyusageevent AS event
     CROSS JOIN LATERAL (
         SELECT * FROM (VALUES
             ('input_tokens', event.input_tokens),
@@ -34,13 +34,13 @@ WITH live AS MATERIALIZED (
     ) AS reported
     LEFT JOIN metering_usageperiod AS period ON period.customer_id = event.customer_id
         AND event.occurred_at >= period.starts_at AND event.occurred_at < period.ends_at
-    LEFT JOIN metering_unratedusage AS known ON known.customer_id = event.customer_id
-        AND known.event_key = event.event_key AND known.meter = reported.meter
+    LEFT JOIN metering_unratedusage AS known ON known.chunk_id = event.chunk_id
+        AND known.place = event.place AND known.meter = reported.meter
     WHERE event.kind <> 4 AND reported.quantity > 0
         AND (%(customer)s::bigint IS NULL OR event.customer_id = %(customer)s)
         AND NOT EXISTS (
-            SELECT 1 FROM metering_usageevent AS void
-            WHERE void.customer_id = event.customer_id AND void.target_key = event.event_key)
+            SELECT 1 FROM metering_usagevoid AS void
+            WHERE void.chunk_id = event.chunk_id AND void.place = event.place)
 )"""
 
 _CHECKS = (
@@ -60,23 +60,23 @@ FROM counted FULL JOIN (
 WHERE coalesce(counted.quantity, 0) <> coalesce(kept.quantity, 0)""",
     ),
     (
-        "event {1} of customer {0}: {2} is neither rated nor waiting",
+        "event {1}/{2} of customer {0}: {3} is neither rated nor waiting",
         """
-SELECT customer_id, event_key, meter FROM live
+SELECT customer_id, chunk_id, place, meter FROM live
 WHERE period_id IS NULL AND coalesce(resolution, 'rated') = 'rated'""",
     ),
     (
-        "event {1} of customer {0}: {2} waits with {3}, but was reported with {4}",
+        "event {1}/{2} of customer {0}: {3} waits with {4}, but was reported with {5}",
         """
-SELECT customer_id, event_key, meter, waiting, quantity FROM live
+SELECT customer_id, chunk_id, place, meter, waiting, quantity FROM live
 WHERE waiting IS NOT NULL AND waiting <> quantity""",
     ),
     (
-        "event {1} of customer {0}: {2} waits, but the event has been voided or never came",
+        "event {1} {2} of customer {0}: {3} waits, but the event has been voided or never came",
         """
-SELECT waits.customer_id, waits.event_key, waits.meter FROM metering_unratedusage AS waits
-LEFT JOIN live USING (customer_id, event_key, meter)
-WHERE waits.resolved_at IS NULL AND live.event_key IS NULL
+SELECT waits.customer_id, waits.source, waits.event_name, waits.meter
+FROM metering_unratedusage AS waits LEFT JOIN live USING (customer_id, chunk_id, place, meter)
+WHERE waits.resolved_at IS NULL AND live.chunk_id IS NULL
     AND (%(customer)s::bigint IS NULL OR waits.customer_id = %(customer)s)""",
     ),
     (
@@ -109,37 +109,6 @@ FROM counted FULL JOIN (
 ) AS kept USING (customer_id, period_id, model, mode, meter, rate)
 WHERE coalesce(counted.quantity, 0) <> coalesce(kept.quantity, 0)""",
     ),
-    (
-        "customer {0} has {1} events, the last has sequence {2}, but the state says {3}",
-        """
-SELECT customer_id, coalesce(counted.events, 0), coalesce(counted.last, 0), state.ingest_seq
-FROM metering_usagestate AS state LEFT JOIN (
-    SELECT customer_id, count(*) AS events, max(seq) AS last, count(DISTINCT seq) AS distinct_seqs
-    FROM metering_usageevent GROUP BY customer_id
-) AS counted USING (customer_id)
-WHERE (%(customer)s::bigint IS NULL OR customer_id = %(customer)s)
-    AND (coalesce(counted.events, 0), coalesce(counted.last, 0), coalesce(distinct_seqs, 0))
-        <> (state.ingest_seq, state.ingest_seq, state.ingest_seq)""",
-    ),
-    (
-        "archive {0} holds {1} events, the table knows of {2}",
-        """
-SELECT archive.id, archive.row_count, coalesce(kept.events, 0)
-FROM metering_usagearchive AS archive LEFT JOIN (
-    SELECT source, count(*) AS events FROM metering_usageevent WHERE event_id = '' GROUP BY source
-) AS kept ON kept.source = 'archive/' || archive.id
-WHERE %(customer)s::bigint IS NULL AND archive.row_count <> coalesce(kept.events, 0)""",
-    ),
-    (
-        "event {1} of customer {0} voids something that is no event of usage",
-        """
-SELECT void.customer_id, void.event_key FROM metering_usageevent AS void
-LEFT JOIN metering_usageevent AS target
-    ON target.customer_id = void.customer_id AND target.event_key = void.target_key
-WHERE (void.kind = 4 OR void.target_key IS NOT NULL)
-    AND (%(customer)s::bigint IS NULL OR void.customer_id = %(customer)s)
-    AND coalesce(target.kind, 4) = 4""",
-    ),
 )
 
 
@@ -149,21 +118,11 @@ def rederive_rollups(*, customer_id: int | None = None) -> list[str]:
     with connection.cursor() as cursor:
         for sentence, statement in _CHECKS:
             cursor.execute(_LIVE + statement, {"customer": customer_id})
-            problems += _limited(sentence.format(*row) for row in cursor.fetchall())
-    problems += _limited(_wrong_rates(customer_id))
-    problems += _limited(_rateable(customer_id))
+            problems += limited(sentence.format(*row) for row in cursor.fetchall())
+    problems += storage_problems(customer_id=customer_id)
+    problems += limited(_wrong_rates(customer_id))
+    problems += limited(_rateable(customer_id))
     return problems
-
-
-def _limited(sentences: Iterator[str]) -> list[str]:
-    shown: list[str] = []
-    more = 0
-    for sentence in sentences:
-        if len(shown) < SHOWN:
-            shown.append(sentence)
-        else:
-            more += 1
-    return [*shown, f"and {more} more of the kind"] if more else shown
 
 
 def _wrong_rates(customer_id: int | None) -> Iterator[str]:
@@ -183,14 +142,14 @@ def _rateable(customer_id: int | None) -> Iterator[str]:
     """Usage that waits although it has a rate, or names the wrong period."""
     waiting = UnratedUsage.objects.filter(resolved_at=None).order_by("customer_id", "occurred_at")
     rows = _of_customer(waiting, customer_id).values_list(
-        "customer_id", "period_id", "occurred_at", "model", "mode", "meter", "event_key"
+        "customer_id", "period_id", "occurred_at", "model", "mode", "meter", "event_name"
     )
-    for rates, (_, period_id, at, model, mode, meter, event_key) in _with_rates(rows):
+    for rates, (_, period_id, at, model, mode, meter, event) in _with_rates(rows):
         period = rates.period_at(at)
         if (period.id if period else None) != period_id:
-            yield f"event {event_key}: {meter} waits in period {period_id}, which is not its own"
+            yield f"event {event}: {meter} waits in period {period_id}, which is not its own"
         elif period and rates.rate(period, hour_of(at), model, mode, meter) is not None:
-            yield f"event {event_key}: {meter} of {model} waits, but it has a rate"
+            yield f"event {event}: {meter} of {model} waits, but it has a rate"
 
 
 def _of_customer(rows: Any, customer_id: int | None) -> Any:

@@ -10,7 +10,7 @@ each of which `proof.rederive_rollups` derives again in the same run.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -31,17 +31,16 @@ CROSS JOIN LATERAL (
     UNION ALL
     SELECT key, value::bigint FROM jsonb_each_text(event.extra -> 'quantities')
 ) AS reported
-LEFT JOIN metering_usageevent AS void
-    ON void.customer_id = event.customer_id AND void.target_key = event.event_key
-LEFT JOIN metering_unratedusage AS known ON known.customer_id = event.customer_id
-    AND known.event_key = event.event_key AND known.meter = reported.meter"""
+LEFT JOIN metering_usagevoid AS void
+    ON void.chunk_id = event.chunk_id AND void.place = event.place
+LEFT JOIN metering_unratedusage AS known ON known.chunk_id = event.chunk_id
+    AND known.place = event.place AND known.meter = reported.meter"""
 
 # `sign` is 1 for what counts at the later cutoff only, -1 for what counted at the earlier one only.
 _MOVED = """
 WITH moved AS (
-    SELECT event.seq, event.source, event.occurred_at, void.event_id AS voided_by,
-        -- What an archived event was called stands in its archive, under its key.
-        CASE event.event_id WHEN '' THEN event.event_key::text ELSE event.event_id END AS event_id,
+    SELECT event.seq, event.source, event.event_id, event.occurred_at,
+        void.event_id AS voided_by,
         date_trunc('hour', event.occurred_at, 'UTC') AS hour, event.model, event.mode,
         reported.meter, reported.quantity,
         (event.seq <= %(through)s AND coalesce(void.seq > %(through)s, true)
@@ -50,12 +49,13 @@ WITH moved AS (
             AND coalesce(known.resolved_at <= %(after_at)s, true))::int AS sign
     FROM metering_usageperiod AS period
     JOIN metering_usageevent AS event ON event.customer_id = period.customer_id
-        AND event.occurred_at >= period.starts_at AND event.occurred_at < period.ends_at"""
+        AND event.run_last_at >= greatest(period.starts_at, %(start)s)
+        AND event.run_first_at < least(period.ends_at, %(end)s)
+        AND event.occurred_at >= greatest(period.starts_at, %(start)s)
+        AND event.occurred_at < least(period.ends_at, %(end)s)"""
 _WHICH = """
     WHERE period.id = %(period)s AND event.kind <> 4 AND reported.quantity > 0
         AND event.seq <= %(through)s AND coalesce(known.resolution, 'rated') = 'rated'
-        AND (%(day)s::date IS NULL OR (event.occurred_at >= %(day)s::date::timestamp AT TIME ZONE
-                'UTC' AND event.occurred_at < (%(day)s::date + 1)::timestamp AT TIME ZONE 'UTC'))
         AND (%(model)s::text IS NULL OR (event.model = %(model)s AND event.mode = %(mode)s
             AND reported.meter = %(meter)s))
 )"""
@@ -83,7 +83,7 @@ WITH asked AS MATERIALIZED (
         sum(reported.quantity) FILTER (WHERE event.seq <= whole.through
             AND coalesce(void.seq > whole.through, true)
             AND coalesce(known.resolved_at <= whole.through_at, true)) AS of_period
-    FROM metering_usageevent AS event
+    FROM metering_everyusageevent AS event
     JOIN metering_usageperiod AS period ON period.customer_id = event.customer_id
         AND event.occurred_at >= period.starts_at AND event.occurred_at < period.ends_at
     LEFT JOIN asked AS daily ON daily.period_id = period.id
@@ -186,9 +186,11 @@ def recount(*, scope: UsageScope, after: Cutoff, through: Cutoff, limit: int = 1
 
 def _parameters(scope: UsageScope, after: Cutoff, through: Cutoff) -> dict[str, Any]:
     key = scope.key
+    start = datetime.combine(scope.day, time.min, UTC) if scope.day else None
     return {
         "period": scope.period_id,
-        "day": scope.day,
+        "start": start,
+        "end": start + timedelta(days=1) if start else None,
         "model": key.model if key else None,
         "mode": key.mode if key else None,
         "meter": key.meter if key else None,

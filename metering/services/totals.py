@@ -57,7 +57,7 @@ FROM metering_usageperiod AS period,
     unnest(%s::timestamptz[]) WITH ORDINALITY AS asked (instant, place)
 WHERE period.id = %s ORDER BY asked.place"""
 _UNRATED = """
-SELECT period_id, count(DISTINCT (customer_id, event_key)) FROM metering_unratedusage
+SELECT period_id, count(DISTINCT (chunk_id, place)) FROM metering_unratedusage
 WHERE period_id = ANY(%s) AND resolved_at IS NULL GROUP BY period_id"""
 
 

@@ -61,8 +61,8 @@ WHERE waiting.customer_id = %s AND waiting.resolved_at IS NULL
 # What an event still counts for: its quantities, unless it has been voided.
 _LIVE = """
 CREATE TEMPORARY TABLE metering_detached ON COMMIT DROP AS
-SELECT event.event_key, event.occurred_at, event.model, event.mode, counted.meter,
-    counted.quantity
+SELECT event.chunk_id, event.place, event.source, event.event_id, event.occurred_at, event.model,
+    event.mode, counted.meter, counted.quantity
 FROM metering_usageevent AS event
 CROSS JOIN LATERAL (
     SELECT * FROM (VALUES
@@ -72,14 +72,15 @@ CROSS JOIN LATERAL (
     UNION ALL
     SELECT key, value::bigint FROM jsonb_each_text(event.extra -> 'quantities')
 ) AS counted
-WHERE event.customer_id = %s AND event.kind <> 4 AND counted.quantity > 0
-  AND event.occurred_at >= %s AND event.occurred_at < %s
+WHERE event.customer_id = %(customer)s AND event.kind <> 4 AND counted.quantity > 0
+  AND event.run_last_at >= %(start)s AND event.run_first_at < %(end)s
+  AND event.occurred_at >= %(start)s AND event.occurred_at < %(end)s
   AND NOT EXISTS (
-    SELECT 1 FROM metering_usageevent AS void
-    WHERE void.customer_id = event.customer_id AND void.target_key = event.event_key)
+    SELECT 1 FROM metering_usagevoid AS void
+    WHERE void.chunk_id = event.chunk_id AND void.place = event.place)
   AND NOT EXISTS (
     SELECT 1 FROM metering_unratedusage AS known
-    WHERE known.customer_id = event.customer_id AND known.event_key = event.event_key
+    WHERE known.chunk_id = event.chunk_id AND known.place = event.place
       AND known.meter = counted.meter AND known.resolution <> 'rated')"""
 
 _TAKE_OFF = """
@@ -92,11 +93,12 @@ GROUP BY kept.hour, kept.model, kept.mode, kept.meter, kept.rate"""
 
 _WAIT_AGAIN = """
 INSERT INTO metering_unratedusage AS known
-    (customer_id, event_key, period_id, occurred_at, model, mode, meter, quantity, reason,
-     recorded_at, resolution)
-SELECT %s, event_key, NULL, occurred_at, model, mode, meter, quantity, 'no_commit', %s, ''
+    (customer_id, chunk_id, place, source, event_name, period_id, occurred_at, model, mode, meter,
+     quantity, reason, recorded_at, resolution)
+SELECT %s, chunk_id, place, source, event_id, NULL, occurred_at, model, mode, meter, quantity,
+    'no_commit', %s, ''
 FROM metering_detached
-ON CONFLICT (customer_id, event_key, meter) DO UPDATE
+ON CONFLICT (chunk_id, place, meter) DO UPDATE
     SET period_id = NULL, reason = 'no_commit', resolved_at = NULL, resolution = ''"""
 
 _UNLINK = """
@@ -190,7 +192,7 @@ def detach_usage(
     """
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS metering_detached")
-        cursor.execute(_LIVE, [customer_id, start, end])
+        cursor.execute(_LIVE, {"customer": customer_id, "start": start, "end": end})
         cursor.execute(_TAKE_OFF, [customer_id, period_id])
         rows = [
             RatedQuantity(customer_id, period_id, hour, model, mode, meter, rate, -int(quantity))

@@ -29,8 +29,12 @@ WHERE customer_id = %(customer)s AND hour >= %(start)s AND hour < %(end)s
         SELECT id FROM metering_usageperiod WHERE customer_id = %(customer)s
         AND starts_at < %(end)s AND ends_at > %(start)s)"""
 
+# Added up before their rates are looked for: nobody can tell the planner how many events there are.
 _FROM_EVENTS = """
-SELECT kept.hour, event.project, kept.model, kept.mode, kept.meter, kept.rate, reported.quantity
+WITH used AS MATERIALIZED (
+SELECT event.customer_id, period.id AS period_id,
+    date_trunc('hour', event.occurred_at, 'UTC') AS hour, event.project, event.model, event.mode,
+    reported.meter, sum(reported.quantity) AS quantity
 FROM metering_usageevent AS event
 CROSS JOIN LATERAL (
     SELECT * FROM (VALUES
@@ -42,18 +46,21 @@ CROSS JOIN LATERAL (
 ) AS reported
 JOIN metering_usageperiod AS period ON period.customer_id = event.customer_id
     AND event.occurred_at >= period.starts_at AND event.occurred_at < period.ends_at
-JOIN metering_usagehour AS kept ON kept.customer_id = event.customer_id
-    AND kept.period_id = period.id AND kept.hour = date_trunc('hour', event.occurred_at, 'UTC')
-    AND kept.model = event.model AND kept.mode = event.mode AND kept.meter = reported.meter
 WHERE event.customer_id = %(customer)s AND event.kind <> 4 AND reported.quantity > 0
+    AND event.run_last_at >= %(start)s AND event.run_first_at < %(end)s
     AND event.occurred_at >= %(start)s AND event.occurred_at < %(end)s
     AND NOT EXISTS (
-        SELECT 1 FROM metering_usageevent AS void
-        WHERE void.customer_id = event.customer_id AND void.target_key = event.event_key)
+        SELECT 1 FROM metering_usagevoid AS void
+        WHERE void.chunk_id = event.chunk_id AND void.place = event.place)
     AND NOT EXISTS (
         SELECT 1 FROM metering_unratedusage AS known
-        WHERE known.customer_id = event.customer_id AND known.event_key = event.event_key
-            AND known.meter = reported.meter AND known.resolution <> 'rated')"""
+        WHERE known.chunk_id = event.chunk_id AND known.place = event.place
+            AND known.meter = reported.meter AND known.resolution <> 'rated')
+GROUP BY 1, 2, 3, 4, 5, 6, 7
+)
+SELECT kept.hour, used.project, kept.model, kept.mode, kept.meter, kept.rate, used.quantity
+FROM used JOIN metering_usagehour AS kept
+    USING (customer_id, period_id, hour, model, mode, meter)"""
 
 _IDLE = """
 SELECT coalesce(sum(event.gpu_seconds - event.busy_gpu_seconds), 0),
@@ -64,14 +71,15 @@ JOIN metering_usageperiod AS period ON period.customer_id = event.customer_id
 JOIN metering_usagehour AS kept ON kept.customer_id = event.customer_id
     AND kept.period_id = period.id AND kept.hour = date_trunc('hour', event.occurred_at, 'UTC')
     AND kept.model = event.model AND kept.mode = event.mode AND kept.meter = 'gpu_seconds'
-WHERE event.customer_id = %(customer)s AND event.kind = 2
+WHERE event.customer_id = %(customer)s AND event.has_hardware AND event.kind = 2
+    AND event.run_last_at >= %(start)s AND event.run_first_at < %(end)s
     AND event.occurred_at >= %(start)s AND event.occurred_at < %(end)s
     AND NOT EXISTS (
-        SELECT 1 FROM metering_usageevent AS void
-        WHERE void.customer_id = event.customer_id AND void.target_key = event.event_key)
+        SELECT 1 FROM metering_usagevoid AS void
+        WHERE void.chunk_id = event.chunk_id AND void.place = event.place)
     AND NOT EXISTS (
         SELECT 1 FROM metering_unratedusage AS known
-        WHERE known.customer_id = event.customer_id AND known.event_key = event.event_key
+        WHERE known.chunk_id = event.chunk_id AND known.place = event.place
             AND known.resolution <> 'rated')"""
 
 

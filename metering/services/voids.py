@@ -8,110 +8,95 @@ batch are stored, so a void may stand before its target in it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
 
 from django.db import connection
 
 from billing.domain.errors import InvariantViolation
-from metering.domain.events import VoidEvent
-from metering.domain.rows import VOID, Row
+from metering.domain.chunks import VOID, Columns
 from metering.services import event_store
-from metering.services.event_store import EventRef, StoredEvent
+from metering.services.event_store import StoredEvent
 from metering.services.rating import CustomerRates, hour_of
 from metering.services.rollups import RatedQuantity
 
 _UNRATED = """
 WITH asked AS (
-    SELECT * FROM unnest(%s::bigint[], %s::uuid[]) AS given (customer_id, event_key)
+    SELECT * FROM unnest(%s::bigint[], %s::smallint[]) AS given (chunk_id, place)
 ), voided AS (
     UPDATE metering_unratedusage AS waiting SET resolved_at = %s, resolution = 'voided'
     FROM asked
-    WHERE waiting.customer_id = asked.customer_id AND waiting.event_key = asked.event_key
+    WHERE waiting.chunk_id = asked.chunk_id AND waiting.place = asked.place
         AND waiting.resolved_at IS NULL
 )
-SELECT known.customer_id, known.event_key, known.meter
-FROM metering_unratedusage AS known JOIN asked USING (customer_id, event_key)
+SELECT known.chunk_id, known.place, known.meter
+FROM metering_unratedusage AS known JOIN asked USING (chunk_id, place)
 WHERE known.resolution <> 'rated'"""
 
 
 @dataclass(slots=True)
 class Voided:
-    """What became of voids: (row, code, detail) for each refused one."""
+    """What became of voids: (code, detail) of those refused, by position; of the others (chunk,
+    place) of their targets, in their order, and what they take off the rollups."""
 
-    new: list[Row] = field(default_factory=list)
-    duplicates: list[Row] = field(default_factory=list)
-    refused: list[tuple[Row, str, str]] = field(default_factory=list)
+    refused: dict[int, tuple[str, str]] = field(default_factory=dict)
+    targets: list[tuple[int, int]] = field(default_factory=list)
     taken_off: list[RatedQuantity] = field(default_factory=list)
 
 
-def accept_voids(
-    *,
-    rows: Sequence[Row],
-    sequences: Mapping[int, int],
-    rates: Mapping[int, CustomerRates],
-    now: datetime,
-) -> Voided:
-    """Store voids and say what they take off the rollups, as negative quantities.
+def accept_voids(*, columns: Columns, rates: Mapping[int, CustomerRates], now: datetime) -> Voided:
+    """Judge voids that have not come before, and say what they take off, as negative quantities.
 
-    Refused: `not_found` for a target that never came, `conflict` for a second void of one event,
-    for the void of a void, and for a key that came before with other content.
+    Refused: `not_found` for a target that never came, `conflict` for a second void of one event
+    (the first in the request counts) and for the void of a void.
     """
-    refs = [(row.customer_id, row.key) for row in rows]
-    candidates, duplicates, conflicts = event_store.split(rows, event_store.fingerprints(refs=refs))
-    outcome = Voided(duplicates=duplicates)
-    for row in conflicts:
-        outcome.refused.append(
-            (row, "conflict", "this source and id came before with other content")
-        )
-    targets = {(row.customer_id, row.key): (row.customer_id, _target(row)) for row in candidates}
-    stored = event_store.contents(refs=sorted(set(targets.values())))
-    taken: dict[EventRef, StoredEvent] = {}
-    for row in sorted(candidates, key=lambda row: (row.arrival, row.place)):
-        ref = targets[row.customer_id, row.key]
-        target = stored.get(ref)
+    outcome = Voided()
+    refs = [
+        (columns.origins[origin].customer_id, columns.targets[position])
+        for position, origin in enumerate(columns.origin)
+    ]
+    stored = event_store.contents(refs=sorted(set(refs)))
+    taken: dict[int, StoredEvent] = {}
+    seen = set()
+    for position in sorted(range(len(refs)), key=columns.place_in_request.__getitem__):
+        target = stored.get(refs[position])
         if target is None:
-            outcome.refused.append((row, "not_found", "the event that it names never came"))
+            outcome.refused[position] = ("not_found", "the event that it names never came")
         elif target.kind == VOID:
-            outcome.refused.append((row, "conflict", "a void cannot be voided"))
-        elif target.is_voided or ref in taken:
-            outcome.refused.append((row, "conflict", "the event has been voided already"))
+            outcome.refused[position] = ("conflict", "a void cannot be voided")
+        elif target.is_voided or refs[position] in seen:
+            outcome.refused[position] = ("conflict", "the event has been voided already")
         else:
-            taken[ref] = target
-            outcome.new.append(row)
-    outcome.new.sort()
-    event_store.insert(rows=outcome.new, sequences=sequences)
-    outcome.taken_off = _taken_off(taken, rates, now)
+            taken[position] = target
+            seen.add(refs[position])
+    kept = sorted(taken)
+    outcome.targets = [(taken[one].chunk_id, taken[one].place) for one in kept]
+    outcome.taken_off = _taken_off(
+        [(refs[position][0], taken[position]) for position in kept], rates, now
+    )
     return outcome
 
 
-def _target(row: Row) -> bytes:
-    """The target's key ends the row."""
-    if not isinstance(row.event, VoidEvent):
-        raise TypeError("only a void has a target")
-    return row.packed[-16:]
-
-
 def _taken_off(
-    taken: Mapping[EventRef, StoredEvent], rates: Mapping[int, CustomerRates], now: datetime
+    taken: Sequence[tuple[int, StoredEvent]], rates: Mapping[int, CustomerRates], now: datetime
 ) -> list[RatedQuantity]:
     if not taken:
         return []
     with connection.cursor() as cursor:
-        keys = [UUID(bytes=key) for _, key in taken]
-        cursor.execute(_UNRATED, [[customer for customer, _ in taken], keys, now])
-        never_rated = {(customer, key.bytes, meter) for customer, key, meter in cursor.fetchall()}
+        places = [(target.chunk_id, target.place) for _, target in taken]
+        cursor.execute(_UNRATED, [*(list(column) for column in zip(*places, strict=True)), now])
+        never_rated = set(cursor.fetchall())
     found = []
-    for (customer_id, key), target in taken.items():
+    for customer_id, target in taken:
         mine = rates[customer_id]
         hour = hour_of(target.occurred_at)
         period = mine.period_at(target.occurred_at)
         for meter, quantity in target.quantities.items():
-            if (customer_id, key, meter) in never_rated:
+            if (target.chunk_id, target.place, meter) in never_rated:
                 continue
             rate = mine.rate(period, hour, target.model, target.mode, meter) if period else None
             if period is None or rate is None:
                 raise InvariantViolation(
-                    "rated_without_terms", f"event {UUID(bytes=key)} was rated without a rate"
+                    "rated_without_terms",
+                    f"event {target.chunk_id}/{target.place} was rated without a rate",
                 )
             found.append(
                 RatedQuantity(

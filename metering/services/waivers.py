@@ -9,14 +9,13 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import connection, transaction
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db import transaction
+from django.db.models import QuerySet
 
 from billing.domain.errors import Conflict, InvalidInput, NotFound
 from billing.models import Customer
 from billing.services import two_people
-from metering.domain.rows import Packer
-from metering.models import Resolution, UnratedUsage, UsageEvent, Waiver
+from metering.models import Resolution, UnratedUsage, Waiver
 from metering.services.usage_lock import lock_usage
 
 REASON_LENGTH = 300
@@ -24,15 +23,8 @@ EventName = tuple[str, str]  # source and id, as reported
 
 
 def unrated_usage(*, customer_id: int | None = None) -> QuerySet[UnratedUsage]:
-    """Quantities that could not be rated when they came, resolved ones included, with the
-    `source` and `event_name` of their events."""
-    event = UsageEvent.objects.filter(
-        customer_id=OuterRef("customer_id"), event_key=OuterRef("event_key")
-    )
-    rows = UnratedUsage.objects.select_related("customer").annotate(
-        source=Subquery(event.values("source")[:1]),
-        event_name=Subquery(event.values("event_id")[:1]),
-    )
+    """Quantities that could not be rated when they came, resolved ones included."""
+    rows = UnratedUsage.objects.select_related("customer")
     return rows if customer_id is None else rows.filter(customer_id=customer_id)
 
 
@@ -75,15 +67,17 @@ def request_waiver(
 
 
 def _of_events(waiting: QuerySet[UnratedUsage], events: Sequence[EventName]) -> list[UnratedUsage]:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT secret FROM metering_eventkeysecret")
-        secret = cursor.fetchone()
-    packer = Packer(bytes(secret[0]) if secret else b"")
-    keys = {UUID(bytes=packer.event_key(*event)): event for event in events}
-    found = list(waiting.filter(event_key__in=list(keys)))
-    missing = keys.keys() - {row.event_key for row in found}
+    asked = set(events)
+    found = [
+        row
+        for row in waiting.filter(
+            source__in={source for source, _ in asked}, event_name__in={name for _, name in asked}
+        )
+        if (row.source, row.event_name) in asked
+    ]
+    missing = asked - {(row.source, row.event_name) for row in found}
     if missing:
-        names = sorted(" ".join(keys[key]) for key in missing)
+        names = sorted(" ".join(name) for name in missing)
         raise NotFound("not_waiting", f"nothing waits to be rated of {', '.join(names[:10])}")
     return found
 

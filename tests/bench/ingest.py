@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
+from metering.domain.chunks import CHUNK_COLUMNS
 from tests.bench import events
 from tests.bench.client import Target, post
 from tests.bench.copying import bytes_per_row, copy_rate
@@ -132,22 +133,30 @@ def fill(full: Service) -> Iterator[str]:
     note(f"{max(events_there, FILL_EVENTS):,} events in {time.monotonic() - begun:.0f} s")
 
 
+_DOUBLE = """
+WITH further AS (SELECT last_value AS chunks FROM metering_chunk_number)
+INSERT INTO metering_usagechunk (id, {columns}) SELECT chunk.id + further.chunks, {columns}
+FROM metering_usagechunk AS chunk, further;
+WITH further AS (SELECT last_value AS chunks FROM metering_chunk_number)
+INSERT INTO metering_eventkey (customer_id, event_key, chunk_id, fingerprint, place)
+SELECT customer_id, gen_random_uuid(), chunk_id + further.chunks, fingerprint, place
+FROM metering_eventkey, further;
+WITH further AS (SELECT last_value AS chunks FROM metering_chunk_number)
+INSERT INTO metering_usagerun SELECT run.customer_id, state.ingest_seq + run.first_seq,
+    run.chunk_id + further.chunks, run.first_at, run.last_at, run.first_place, run.event_count,
+    run.first_origin, run.origin_count, run.has_hardware
+FROM metering_usagerun AS run JOIN metering_usagestate AS state USING (customer_id), further;
+UPDATE metering_usagestate SET ingest_seq = ingest_seq * 2;
+SELECT setval('metering_chunk_number', 2 * last_value) FROM metering_chunk_number"""
+
+
 def _double(full: Service) -> None:
-    """Every stored event once more under a key of its own: for the size of table and index."""
+    """Every stored event once more under a key of its own: for the size of tables and indexes."""
     with full.connect() as connection:
-        (columns,) = connection.execute(
-            "SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute"
-            " WHERE attrelid = 'metering_usageevent'::regclass AND attnum > 0"
-            " AND attname NOT IN ('event_key', 'seq')"
-        ).fetchone() or ("",)
+        connection.execute(_DOUBLE.format(columns=CHUNK_COLUMNS.removeprefix("id, ")))
         connection.execute(
-            f"INSERT INTO metering_usageevent (event_key, seq, {columns})"  # noqa: S608
-            f" SELECT gen_random_uuid(), state.ingest_seq + event.seq, {columns}"
-            " FROM metering_usageevent AS event JOIN metering_usagestate AS state"
-            " USING (customer_id)"
+            "VACUUM (ANALYZE) metering_eventkey, metering_usagechunk, metering_usagerun"
         )
-        connection.execute("UPDATE metering_usagestate SET ingest_seq = ingest_seq * 2")
-        connection.execute("VACUUM (ANALYZE) metering_usageevent")
 
 
 def _rounds(small: Service, plain: Service, full: Service) -> _Rates:
@@ -178,8 +187,11 @@ def _bytes(full: Service, small: Service) -> str:
     """On disk, with all indexes and what VACUUM keeps; against the bare heap's rows."""
     with full.connect() as connection:
         found = connection.execute(
-            "SELECT pg_total_relation_size('metering_usageevent')::float, count(*)"
-            " FROM metering_usageevent"
+            "SELECT (pg_total_relation_size('metering_eventkey')"
+            " + pg_total_relation_size('metering_usagerun')"
+            " + (SELECT sum(pg_total_relation_size(relid))"
+            "    FROM pg_partition_tree('metering_usagechunk')))::float,"
+            " (SELECT count(*) FROM metering_eventkey)"
         ).fetchone()
     size, events_there = found if found else (0.0, 1)
     return line("bytes_per_event", size / events_there, bytes_per_row(small), unit="bytes")

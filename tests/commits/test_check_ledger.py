@@ -61,12 +61,24 @@ PLANTED = {
         " WHERE id = (SELECT min(id) FROM billing_ledgeraccount)"
     ),
     "an event's quantity is changed": (
-        "UPDATE metering_usageevent SET extra ="
-        " jsonb_set(extra, '{quantities,dollars}', '29001')"
-        " WHERE seq = (SELECT min(seq) FROM metering_usageevent)"
+        "UPDATE metering_usagechunk SET extras[1] ="
+        " jsonb_set(extras[1], '{quantities,dollars}', '29001')"
+        " WHERE id = (SELECT min(id) FROM metering_usagechunk)"
     ),
-    "an event is deleted": (
-        "DELETE FROM metering_usageevent WHERE seq = (SELECT max(seq) FROM metering_usageevent)"
+    "an event's customer is changed": (
+        "UPDATE metering_usagechunk SET origin_customers[1] = origin_customers[1] + 1"
+        " WHERE id = (SELECT min(id) FROM metering_usagechunk)"
+    ),
+    "a chunk is deleted": (
+        "DELETE FROM metering_usagechunk WHERE id = (SELECT max(id) FROM metering_usagechunk)"
+    ),
+    "an event key is deleted": (
+        "DELETE FROM metering_eventkey"
+        " WHERE chunk_id = (SELECT max(chunk_id) FROM metering_eventkey)"
+    ),
+    "a run is deleted": (
+        "DELETE FROM metering_usagerun"
+        " WHERE first_seq = (SELECT max(first_seq) FROM metering_usagerun)"
     ),
     "a total of a period is changed": "UPDATE metering_usagetotal SET quantity = quantity + 1",
     "an hour's rate is changed": "UPDATE metering_usagehour SET rate = rate * 2",

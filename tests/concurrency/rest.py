@@ -25,7 +25,7 @@ def settled(place: Place) -> dict[str, Any]:
     assert len(place.stripe.objects("customer")) == 4
     return {
         **{table: state[table] for table in ORDERLESS},
-        "events": len(state["metering_usageevent"]),
+        "events": len(state["metering_everyusageevent"]),
         # A true-up voids an approval that is not posted yet, so others may have been withdrawn.
         "posted": sum('"posted"' in close for close in state["commits_close"]),
         "cents": outcome.answers[0][0],

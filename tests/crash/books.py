@@ -24,9 +24,11 @@ TABLES: dict[str, tuple[str, ...]] = {
     "commits_grant": ("id", "quarter_id"),
     "commits_quarter": ("id", "usage_period_id"),
     "commits_trueup": (),
-    "metering_unratedusage": ("id",),
+    "metering_unratedusage": ("id", "chunk_id", "place"),
     "metering_usageday": ("id",),
-    "metering_usageevent": ("id", "event_key", "target_key", "fingerprint"),
+    # Which events came in one chunk depends on who waited for whom.
+    "metering_everyusageevent": ("chunk_id", "place"),
+    "metering_usagevoid": ("id", "chunk_id", "place"),
     "metering_usagehour": ("id",),
     "metering_usagetotal": ("id",),
     "metering_usagestate": ("terms_version",),

@@ -40,6 +40,12 @@ def change(table: str, to: str, where: str = "true") -> str:
     return f"UPDATE {table} SET {to} WHERE ctid = ({one})"  # noqa: S608
 
 
+def change_chunk(to: str) -> str:
+    """UPDATE of one chunk. Rows of two partitions may have one ctid."""
+    first = "(SELECT min(id) FROM metering_usagechunk)"
+    return f"UPDATE metering_usagechunk SET {to} WHERE id = {first}"  # noqa: S608
+
+
 def emptied(table: str) -> str:
     return f"TRUNCATE {table} CASCADE"
 
@@ -229,11 +235,22 @@ def of_metering() -> dict[str, str]:
         ),
         "there_is_one_event_key_secret": again("metering_eventkeysecret", id="2"),
         "the_event_key_secret_is_never_changed": deleted("metering_eventkeysecret"),
-        "an_event_is_voided_at_most_once": (
-            again("metering_usageevent", "target_key IS NOT NULL", event_key="gen_random_uuid()")
+        "an_event_is_voided_at_most_once": again("metering_usagevoid"),
+        "a_void_is_never_changed": deleted("metering_usagevoid"),
+        "the_voids_are_never_emptied": emptied("metering_usagevoid"),
+        "a_usage_chunk_is_never_changed": change_chunk("output_tokens = input_tokens"),
+        "the_usage_chunks_are_never_emptied": emptied("metering_usagechunk"),
+        "the_columns_of_a_chunk_are_of_one_length": again(
+            "metering_usagechunk", id="id + 1000000", output_tokens="output_tokens || 1::bigint"
         ),
-        "a_usage_event_is_never_changed": change("metering_usageevent", "output_tokens = 0"),
-        "the_usage_events_are_never_emptied": emptied("metering_usageevent"),
+        "the_origins_of_a_chunk_are_of_one_length": again(
+            "metering_usagechunk", id="id + 1000000", origin_modes="origin_modes || 'x'::text"
+        ),
+        "an_event_key_is_never_changed": change("metering_eventkey", "fingerprint = 0"),
+        "the_event_keys_are_never_emptied": emptied("metering_eventkey"),
+        "a_usage_run_is_never_changed": change("metering_usagerun", "event_count = 1"),
+        "the_usage_runs_are_never_emptied": emptied("metering_usagerun"),
+        "a_month_is_archived_once": again("metering_usagearchive"),
         "one_reported_total_per_source_and_group": again("metering_reportedtotal"),
         "a_reported_total_is_not_negative": change("metering_reportedtotal", "quantity = -1"),
         "an_archive_is_never_changed": change("metering_usagearchive", "row_count = 2"),

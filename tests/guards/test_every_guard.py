@@ -45,8 +45,8 @@ def everything_that_can_wait(cast: Cast) -> None:  # noqa: F811
         source="s", quantity=1, reported_at=NOW,
     )  # fmt: skip
     UsageArchive.objects.create(
-        starts_at=at("2025-01-01"), ends_at=at("2025-02-01"), file="x", sha256="x", row_count=1,
-        sums={}, archived_at=NOW,
+        month=300, starts_at=at("2025-01-01"), ends_at=at("2025-02-01"), file="x", sha256="x",
+        row_count=1, sums={}, archived_at=NOW,
     )  # fmt: skip
     acme = cast.acme
     who: dict[str, Any] = {"actor_name": "ada", "now": NOW}
@@ -100,6 +100,10 @@ def guards() -> set[str]:
         for model in app.get_models()
         for constraint in model._meta.constraints
     }
+    # Of the chunks of events there is no model, but partitions that repeat all their guards.
+    named |= {
+        "the_columns_of_a_chunk_are_of_one_length", "the_origins_of_a_chunk_are_of_one_length",
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(
             """SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid

@@ -50,5 +50,5 @@ def test_each_event_counts_once(world: World) -> None:
             assert sum(answer[1] for answer in answers) == 400, answers
             assert sum(answer[2] for answer in answers) == 400, answers
     assert Decimal(quarters(world, commit)[0]["used"]) == 20000
-    assert world.row_counts()["metering_usageevent"] == 2000
+    assert world.row_counts()["metering_eventkey"] == 2000
     world.manage("check_ledger")
