@@ -121,6 +121,12 @@ def columns(*labels: str) -> list[Column]:
     return [Column(label.removeprefix("#"), label.startswith("#")) for label in labels]
 
 
+def effect(facts: Sequence[tuple[str, Cell]]) -> Table:
+    """What an approval would do now, under a heading of its own."""
+    rows = [(text(label), cell) for label, cell in facts]
+    return Table("If approved now", columns("What", "#Effect"), rows)
+
+
 def text(value: object, *, small: str = "", tone: str = "") -> Cell:
     return Cell("" if value is None else str(value), small=small, tone=tone)
 

@@ -236,7 +236,6 @@ class CreditNoteAdmin(RequestAdmin):
                 pages.link(str(obj.commit_id)[:8], "admin:commits_commit_change", obj.commit_id),
             ),
             *(_money(obj)[1:] if booked else []),
-            *([("If approved now", pages.text("")), *_shown(preview)] if preview else []),
             ("At Stripe", pages.text(self.push(obj))),
             ("Issued", pages.instant(obj.issued_at)),
             ("Tries", pages.count(obj.push_attempts)),
@@ -251,6 +250,7 @@ class CreditNoteAdmin(RequestAdmin):
                 *([f"The last try to push it failed: {obj.push_error}"] if obj.push_error else []),
             ],
             facts=facts,
+            tables=[pages.effect(_shown(preview))] if preview else [],
             buttons=self.buttons_for(request, obj),
         )
 

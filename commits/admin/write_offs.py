@@ -116,10 +116,7 @@ class WriteOffAdmin(RequestAdmin):
 
     def page_of(self, request: HttpRequest, obj: WriteOff) -> pages.Page:
         waits, done = obj.state == RequestState.REQUESTED, obj.state == RequestState.APPROVED
-        effect = [("If approved now", pages.text("")), *_effect(obj.invoice)] if waits else []
-        if done:
-            withdrawn = [Withdrawn(UUID(key), index, cents) for key, index, cents in obj.withdrawn]
-            effect = _given_up(obj.total_cents, withdrawn)
+        withdrawn = [Withdrawn(UUID(key), index, cents) for key, index, cents in obj.withdrawn]
         return pages.Page(
             title=f"Write-off of {formats.cents(obj.total_cents)}",
             subtitle=obj.invoice.customer.name,
@@ -130,8 +127,9 @@ class WriteOffAdmin(RequestAdmin):
                 ),
                 ("Reason", pages.text(obj.reason)),
                 *self.course_of(obj),
-                *effect,
+                *(_given_up(obj.total_cents, withdrawn) if done else []),
             ],
+            tables=[pages.effect(_effect(obj.invoice))] if waits else [],
             buttons=self.buttons_for(request, obj),
         )
 
