@@ -1,10 +1,14 @@
 """Writing off a voided invoice: two people, once, in an open month, and never issued again."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal as D
+from threading import Barrier
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from billing.domain.errors import BillingError, Conflict, InvalidInput, NotPermitted
 from billing.models import AuditEvent, Customer, Invoice, JournalEntry, WriteOff
@@ -154,4 +158,29 @@ def test_money_that_was_kept_for_a_refund_is_owed_to_nobody(acme: Customer) -> N
         "rounding": D("-0.005"),
         "usage_revenue": D("-300.005"),
     }
+    assert sound()
+
+
+@pytest.mark.parametrize("_round", range(4))
+def test_of_a_write_off_and_a_reissue_at_once_one_wins(void: Invoice, _round: int) -> None:
+    asked, start = ask(void), Barrier(2)
+
+    def attempt(act: Callable[[], object]) -> str:
+        try:
+            start.wait()
+            act()
+        except Conflict as refused:
+            return refused.code
+        finally:
+            connection.close()
+        return "done"
+
+    def reissue() -> object:
+        return invoice_voiding.reissue_invoice(
+            invoice_id=void.pk, actor=None, actor_name="ada", now=FEB
+        )
+
+    with ThreadPoolExecutor() as hands:
+        answers = list(hands.map(attempt, [lambda: approve(asked), reissue]))
+    assert answers in (["done", "invoice_written_off"], ["invoice_reissued", "done"])
     assert sound()
