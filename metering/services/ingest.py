@@ -68,19 +68,33 @@ def ingest(
     forms = FORMS.get(content_type.partition(";")[0].strip().lower())
     if forms is None:
         raise InvalidInput("unsupported_media_type", f"usage comes as one of: {', '.join(FORMS)}")
-    unpacked = unpack(body, content_encoding, max_bytes=limits.max_bytes)
-    events = decode_events(unpacked, one=forms[0], many=forms[1], max_events=limits.max_events)
-    secret, number, customers = _look_up(events, allowed_customer_ids, now)
+
+    def read() -> Batch:
+        unpacked = unpack(body, content_encoding, max_bytes=limits.max_bytes)
+        events = decode_events(unpacked, one=forms[0], many=forms[1], max_events=limits.max_events)
+        return _batch(events, allowed_customer_ids, now)
+
+    result = storing.store_within(read()) if within else intake.accept(read)
+    result.refused.sort(key=lambda refusal: refusal.index)
+    return result
+
+
+def _batch(
+    events: Sequence[Event | Refusal], allowed: Collection[int] | None, now: datetime
+) -> Batch:
+    """What may be stored of some events."""
+    kinds = set(map(type, events))
+    secret, number, customers = _look_up(events, allowed, now)
+    # Meters are only ever added to, so no lock is needed.
+    meters = read_price_book().book.units.keys() if QuantitiesEvent in kinds else frozenset[str]()
     columns, refused = columns_of(
-        events, customers=customers, meters=_meters_of(events), secret=secret, now=now
+        events, customers=customers, meters=meters, secret=secret, now=now
     )
     batch = Batch.of(columns, number, IngestResult(refused=refused), now)
     if len(columns) and event_store.fingerprints(refs=[columns.ref(0)]):
         # A replay, as it seems: what is stored already is settled without a lock.
-        batch = batch.without_known()
-    result = storing.store_within(batch) if within else intake.accept(batch)
-    result.refused.sort(key=lambda refusal: refusal.index)
-    return result
+        return batch.without_known()
+    return batch
 
 
 def _look_up(
@@ -100,10 +114,3 @@ def _look_up(
     if allowed is not None:
         customers = {key: one for key, one in customers.items() if one in allowed}
     return bytes(secret) if secret else event_store.new_event_key_secret(), number, customers
-
-
-def _meters_of(events: Sequence[Event | Refusal]) -> frozenset[str]:
-    """The defined meters, if anybody asks. They are only ever added to, so no lock is needed."""
-    if not any(isinstance(event, QuantitiesEvent) for event in events):
-        return frozenset()
-    return frozenset(read_price_book().book.units)
