@@ -136,6 +136,8 @@ class Columns:
 
     def only(self, kept: Sequence[bool]) -> "Columns":
         """The events whose flag is set, in the same order."""
+        if not any(kept):
+            return Columns()
         used = sorted({self.origin[at] for at, keep in enumerate(kept) if keep})
         renumbered = {old: new for new, old in enumerate(used)}
         moved = {old: new for new, old in enumerate(compress(range(len(self)), kept))}

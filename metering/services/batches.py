@@ -63,24 +63,33 @@ class Batch:
         return replace(self, columns=columns, sums=sum_up(columns))
 
     def without_known(self) -> "Batch":
-        """Each key once, and without the events that are stored already: these stay as they are
-        for ever, so no lock is needed to tell a duplicate from a conflict."""
-        columns, result = self.columns, self.result
-        refs = columns.refs()
-        known = event_store.fingerprints(refs=refs)
-        kept = []
-        for position, (ref, print_) in enumerate(zip(refs, columns.fingerprints, strict=True)):
-            stored = known.get(ref)
-            kept.append(stored is None)
-            if stored is None:
-                known[ref] = print_
-            elif same_content(stored, print_):
-                result.duplicates += 1
-            else:
-                self.refuse(position, "conflict", OTHER_CONTENT)
-        return self.only(kept)
+        """The same without the events that are stored already, each key once."""
+        columns = without_known(self.columns, self.result)
+        return replace(self, columns=columns, sums=sum_up(columns))
 
     def refuse(self, position: int, code: str, detail: str) -> None:
         """Say why an event is not accepted."""
-        place = self.columns.place_in_request[position]
-        self.result.refused.append(Refusal(place, self.columns.ids[position], code, detail))
+        self.result.refused.append(_refusal(self.columns, position, code, detail))
+
+
+def without_known(columns: Columns, result: IngestResult) -> Columns:
+    """The events of each key once, and none that are stored already; `result` is told of the
+    others. What is stored stays as it is for ever, so no lock is needed to tell a duplicate from a
+    conflict."""
+    refs = columns.refs()
+    known = event_store.fingerprints(refs=refs)
+    kept = []
+    for position, (ref, print_) in enumerate(zip(refs, columns.fingerprints, strict=True)):
+        stored = known.get(ref)
+        kept.append(stored is None)
+        if stored is None:
+            known[ref] = print_
+        elif same_content(stored, print_):
+            result.duplicates += 1
+        else:
+            result.refused.append(_refusal(columns, position, "conflict", OTHER_CONTENT))
+    return columns.only(kept)
+
+
+def _refusal(columns: Columns, position: int, code: str, detail: str) -> Refusal:
+    return Refusal(columns.place_in_request[position], columns.ids[position], code, detail)

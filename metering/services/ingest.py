@@ -18,7 +18,7 @@ from metering.domain.bodies import MAX_BYTES, MAX_EVENTS, decode_events, unpack
 from metering.domain.chunks import columns_of, month_of
 from metering.domain.events import Event, QuantitiesEvent, Refusal
 from metering.services import event_store, storing
-from metering.services.batches import Batch, IngestResult
+from metering.services.batches import Batch, IngestResult, without_known
 from metering.services.book_snapshot import read_price_book
 from metering.services.intake import intake
 
@@ -90,11 +90,11 @@ def _batch(
     columns, refused = columns_of(
         events, customers=customers, meters=meters, secret=secret, now=now
     )
-    batch = Batch.of(columns, number, IngestResult(refused=refused), now)
+    result = IngestResult(refused=refused)
     if len(columns) and event_store.fingerprints(refs=[columns.ref(0)]):
         # A replay, as it seems: what is stored already is settled without a lock.
-        return batch.without_known()
-    return batch
+        columns = without_known(columns, result)
+    return Batch.of(columns, number, result, now)
 
 
 def _look_up(
