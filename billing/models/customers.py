@@ -5,8 +5,10 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from billing.models.loading import QuickLoad
 
-class Customer(models.Model):
+
+class Customer(QuickLoad):
     """The company we bill, known everywhere by its stable `key`."""
 
     key = models.CharField(

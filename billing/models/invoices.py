@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from billing.models.customers import Customer
 from billing.models.fields import rate_field
+from billing.models.loading import QuickLoad
 
 
 class InvoiceState(models.TextChoices):
@@ -42,7 +43,7 @@ class LineKind(models.TextChoices):
     LATE_USAGE = "late_usage", "Late usage"
 
 
-class Invoice(models.Model):
+class Invoice(QuickLoad):
     """One bill. Amounts are whole cents; lines never change once the invoice exists."""
 
     id = models.UUIDField(primary_key=True)

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from billing.models.customers import ApiKey
+from billing.models.loading import QuickLoad
 
 
 class StripeEvent(models.Model):
@@ -53,7 +54,7 @@ class IdempotentRequest(models.Model):
         return self.key
 
 
-class AuditEvent(models.Model):
+class AuditEvent(QuickLoad):
     """Who did what to which object, when and why. Append-only by trigger."""
 
     at = models.DateTimeField()

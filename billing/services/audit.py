@@ -52,7 +52,7 @@ def trace(
     details: Mapping[str, Any] | None = None,
 ) -> AuditEvent:
     """The event that `record` writes, not written yet: for acts that are written in sets."""
-    return AuditEvent(
+    return AuditEvent.fresh(
         at=at,
         actor_id=actor.pk if actor is not None else None,
         actor_name=actor_name,

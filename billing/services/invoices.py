@@ -8,13 +8,14 @@ us in `invoice_sync`, voiding and reissuing in `invoice_voiding`.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
 
+import msgspec
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet, Sum
+from msgspec import structs
 
 from billing.domain.errors import IdempotencyConflict, InvalidInput, NotFound
 from billing.domain.invoice_entries import InvoiceFacts, LineAmount
@@ -23,8 +24,7 @@ from billing.models import Customer, Invoice, InvoiceLine, LineKind, Occasion
 from billing.services import ledger, row_sets
 
 
-@dataclass(frozen=True, slots=True)
-class LineDraft:
+class LineDraft(msgspec.Struct, frozen=True):
     """One line to be: whole cents; the half-open period `[period_start, period_end)` it is for.
 
     `quantity` (tokens, seconds, units) and `rate` (dollars per single unit) are for information.
@@ -44,11 +44,10 @@ class LineDraft:
     grant_ref: str = ""
 
 
-_LINE_FIELDS = tuple(field.name for field in fields(LineDraft))
+_LINE_FIELDS = LineDraft.__struct_fields__
 
 
-@dataclass(frozen=True, slots=True)
-class InvoiceDraft:
+class InvoiceDraft(msgspec.Struct, frozen=True):
     """One invoice to be: what it is for, and its lines."""
 
     id: UUID
@@ -132,40 +131,42 @@ def _inserted(drafts: Sequence[InvoiceDraft], now: datetime) -> list[Invoice]:
 
 def _insert(drafts: Sequence[InvoiceDraft], now: datetime) -> list[Invoice]:
     made = [
-        Invoice(
+        Invoice.fresh(
             id=draft.id,
             customer_id=draft.customer_id,
             commit_id=draft.commit_id,
             occasion=draft.occasion,
             occasion_ref=draft.occasion_ref,
             revision=draft.revision,
-            total_cents=sum(line.amount_cents for line in draft.lines),
+            total_cents=sum([line.amount_cents for line in draft.lines]),
             created_at=now,
         )
         for draft in drafts
     ]
     row_sets.insert_rows(made)
+    lines = [line for draft in drafts for line in draft.lines]
     row_sets.insert_values(
         InvoiceLine,
         ["invoice_id", "position", *_LINE_FIELDS],
-        (
-            [draft.id, position, *(getattr(line, name) for name in _LINE_FIELDS)]
-            for draft in drafts
-            for position, line in enumerate(draft.lines, start=1)
-        ),
+        [
+            [draft.id for draft in drafts for _ in draft.lines],
+            [place for draft in drafts for place in range(1, len(draft.lines) + 1)],
+            *([getattr(line, name) for line in lines] for name in _LINE_FIELDS),
+        ],
     )
     return made
 
 
 def _problems(lines: Sequence[LineDraft]) -> list[str]:
     problems = []
+    cents = [line.amount_cents for line in lines]
     if not lines:
         problems.append("no lines")
-    if any(line.amount_cents < 0 for line in lines):
+    if cents and min(cents) < 0:
         problems.append("a negative line")
-    if sum(line.amount_cents for line in lines) == 0:
+    if sum(cents) == 0:
         problems.append("a total of zero")
-    if any(line.period_end <= line.period_start for line in lines):
+    if any([line.period_end <= line.period_start for line in lines]):
         problems.append("a period that ends before it begins")
     return problems
 
@@ -199,7 +200,7 @@ def _digest(lines: Sequence[LineDraft]) -> str:
             else value.astimezone(UTC).isoformat()
             if isinstance(value, datetime)
             else value
-            for value in asdict(line).values()
+            for value in structs.astuple(line)
         ]
         for line in lines
     ]

@@ -12,8 +12,9 @@ by largest remainder (ties: quarter, model, mode, meter, rate ascending).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from decimal import Decimal
+
+import msgspec
 
 from billing.domain.money import (
     CENT,
@@ -55,8 +56,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedLine:
+class PlannedLine(msgspec.Struct, frozen=True):
     """One invoice line in whole cents. `quantity` is for information: the amount decides."""
 
     kind: BillKind
@@ -70,8 +70,7 @@ class PlannedLine:
     quantity: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ClosePlan:
+class ClosePlan(msgspec.Struct, frozen=True):
     """What the close will do. Amounts in exact dollars, lines in cents.
 
     `lines` is empty where there is nothing to bill or less than Stripe's minimum. `residue` is
@@ -195,7 +194,9 @@ def _split(
         candidates = [(PlannedLine(BillKind.OVERAGE, fallback, 0), whole)]
     parts = split_by_largest_remainder(cents, [weight for _, weight in candidates])
     return [
-        replace(line, cents=part) for (line, _), part in zip(candidates, parts, strict=True) if part
+        msgspec.structs.replace(line, cents=part)
+        for (line, _), part in zip(candidates, parts, strict=True)
+        if part
     ]
 
 

@@ -1,12 +1,14 @@
 """What goes into the chain and what comes out of it: grants, usage, and every quarter's figures.
 
-Frozen values only; how they follow from each other is in `chain`.
+Frozen values only (structs: a close makes dozens of them); how they follow from each other is in
+`chain`.
 """
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+
+import msgspec
 
 from billing.domain.money import ZERO
 from commits.domain.policies import RolloverPolicy
@@ -23,6 +25,9 @@ class GrantKind(StrEnum):
     CREDIT = "credit"
 
 
+_RANKS = {GrantKind.ROLLOVER: 2, GrantKind.INSTALMENT: 3, GrantKind.TRUE_UP: 4}
+
+
 class Settlement(StrEnum):
     """What becomes of a quarter's leftover money when it closes.
 
@@ -36,8 +41,7 @@ class Settlement(StrEnum):
     RETURN = "return"
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """Drawable dollars of one quarter.
 
     `ref` names the grant that the money came from first; it stays the same while the money rolls.
@@ -62,11 +66,10 @@ class Grant:
         """The class of the draw order that this grant belongs to, 1 to 5."""
         if self.kind is GrantKind.CREDIT:
             return 5 if self.rolls and self.expires_at is None else 1
-        return {GrantKind.ROLLOVER: 2, GrantKind.INSTALMENT: 3, GrantKind.TRUE_UP: 4}[self.kind]
+        return _RANKS[self.kind]
 
 
-@dataclass(frozen=True, slots=True)
-class UsageSlice:
+class UsageSlice(msgspec.Struct, frozen=True):
     """Exact dollars of usage timed before `until` and not before the slice in front of it.
 
     A quarter has one slice, unless a credit expires inside it: then it is cut there.
@@ -76,8 +79,7 @@ class UsageSlice:
     until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class QuarterInput:
+class QuarterInput(msgspec.Struct, frozen=True):
     """What one quarter brings into the chain. `index` counts along the chain from 1; `policy` and
     `settlement` are those of the commit that the quarter belongs to. `refunded` dollars of its
     money have gone back to the customer and are not called back."""
@@ -96,8 +98,7 @@ class QuarterInput:
         return sum((piece.amount for piece in self.usage), ZERO)
 
 
-@dataclass(frozen=True, slots=True)
-class GrantFigures:
+class GrantFigures(msgspec.Struct, frozen=True):
     """What became of one grant in its quarter:
     amount = drawn + rolled_out + broken + refunded + kept + remaining."""
 
@@ -119,8 +120,7 @@ class GrantFigures:
         return self.grant.amount - self.drawn - self.rolled_out - self.broken - self.returned
 
 
-@dataclass(frozen=True, slots=True)
-class QuarterFigures:
+class QuarterFigures(msgspec.Struct, frozen=True):
     """One quarter of the chain. Every figure is exact dollars."""
 
     index: int
@@ -129,7 +129,7 @@ class QuarterFigures:
     grants: tuple[GrantFigures, ...]
     closed: bool
     settlement: Settlement = Settlement.ROLL
-    rolling: tuple[Grant, ...] = field(default=(), repr=False)
+    rolling: tuple[Grant, ...] = ()
 
     @property
     def granted(self) -> Decimal:

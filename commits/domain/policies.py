@@ -1,8 +1,9 @@
 """What a commit says about its unused money: rollover, and what follows the term."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+
+import msgspec
 
 from billing.domain.money import cut
 
@@ -16,8 +17,7 @@ class EndOfTerm(StrEnum):
     RENEWAL = "renewal"
 
 
-@dataclass(frozen=True, slots=True)
-class RolloverPolicy:
+class RolloverPolicy(msgspec.Struct, frozen=True):
     """How unused money moves on: a share of each leftover, a cap per close, a number of times.
 
     Defaults: everything, without limit. Nothing expires unless the commit says so.

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import F, Q
 
+from billing.models.loading import QuickLoad
 from commits.models.commits import Quarter
 
 
@@ -13,7 +14,7 @@ class CloseState(models.TextChoices):
     WITHDRAWN = "withdrawn", "Withdrawn"
 
 
-class Close(models.Model):
+class Close(QuickLoad):
     """The settlement of one quarter: its inputs, their digest, the plan, and who let it pass.
 
     The plan is a pure function of `inputs`. It is made anew at each run until it is approved;

@@ -154,8 +154,10 @@ def _book_unposted(
         if quarter.state != QuarterState.POSTED and quarter.position != frozen
     ]
     usage = usage | {q.position: state.live[q.position] for q in open_quarters}
-    figures = run_chain(quarter_inputs(state, usage))
+    figures = run_chain(quarter_inputs(state, usage, through=_last_to_move(state)))
     for quarter in open_quarters:
+        if quarter.position > len(figures):
+            break
         target = figures[quarter.position - 1]
         _book_days(state, booking, quarter, target, pending.get(quarter.pk, []))
         slices = usage_as_json(usage[quarter.position])
@@ -164,6 +166,35 @@ def _book_unposted(
             booking.touch(quarter)
         record_booked(quarter, target)
     return figures
+
+
+def _last_to_move(state: ChainState) -> int:
+    """The position of the last quarter whose figures may not be what is booked.
+
+    Behind it, quarters wait that nothing has come to yet: most of a young chain. Money rolls only
+    out of a posted quarter, so into none of them.
+    """
+    last = len(state.quarters)
+    while last > 1 and _waits(state, last):
+        last -= 1
+    return last
+
+
+def _waits(state: ChainState, position: int) -> bool:
+    """Whether a quarter has an untouched instalment at most, nothing used, and nothing booked."""
+    before, quarter = state.quarters[position - 2], state.quarters[position - 1]
+    live, grants = state.live[position], state.issued[position]
+    return (
+        before.state != QuarterState.POSTED
+        and quarter.state == QuarterState.OPEN
+        and not (quarter.booked_drawn or quarter.booked_overage or quarter.booked_rolled_in)
+        and not quarter.refunded_cents
+        and not state.rollovers[position]
+        and len(grants) <= 1
+        and not any(grant.drawn or grant.returned or grant.draw_place for grant in grants)
+        and usage_as_json(live) == quarter.booked_usage
+        and not _total(live)
+    )
 
 
 def _book_days(

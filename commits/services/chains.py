@@ -4,14 +4,15 @@ Owns the locks of the money side: the origin commits of the chains, in id order,
 customers' usage state, which ingest takes too. Whoever holds both sees usage that cannot move.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from billing.domain.array_format import array_of
 from billing.domain.money import ZERO, from_cents
+from billing.models import Customer
 from commits.domain.chain import (
     Grant as ChainGrant,
 )
@@ -31,12 +32,17 @@ from metering.services import rate_cards, totals
 GIVEN_BACK_REF = "given_back:pending"
 
 
+# The usage groups of periods, sorted and without zeros.
+Groups = Mapping[int, Sequence[totals.GroupTotal]]
+
+
 @dataclass(slots=True)
 class ChainState:
     """One chain of commits as stored, with its usage as of the load.
 
     `quarters` are all quarters of the chain by position; `issued` their grants other than
-    rollovers; `live` the usage slices as metering has them now, by position.
+    rollovers; `live` the usage slices as metering has them now, by position; `groups`, where they
+    were asked for, that usage by model, mode, meter and rate, by usage period.
     """
 
     origin: Commit
@@ -46,6 +52,7 @@ class ChainState:
     live: dict[int, tuple[UsageSlice, ...]]
     ingest_seq: int = 0
     rollovers: dict[int, list[Grant]] = field(default_factory=dict)
+    groups: Groups = field(default_factory=dict)
 
     @property
     def open_quarter(self) -> Quarter | None:
@@ -59,46 +66,55 @@ class ChainState:
         return None
 
     def commit_of(self, quarter: Quarter) -> Commit:
-        return self.commits[quarter.commit_id]
+        return self.origin if len(self.commits) == 1 else self.commits[quarter.commit_id]
 
 
 def load_chains(
-    *, origin_ids: Iterable[UUID], lock: bool = False, skip_locked: bool = False
+    *,
+    origin_ids: Iterable[UUID],
+    lock: bool = False,
+    skip_locked: bool = False,
+    with_groups: bool = False,
 ) -> dict[UUID, ChainState]:
     """The chains of these origins. With `lock` (inside a database transaction) the origins and
     the usage of their customers stay as they are until it ends; with `skip_locked` those that
     somebody else has locked are left out instead of waited for."""
-    ids = sorted(set(origin_ids))
-    queryset = Commit.objects.filter(pk__in=ids).select_related("customer").order_by("pk")
+    ids = array_of(sorted(set(origin_ids)))
+    condition = "id = ANY (%s::uuid[]) ORDER BY id"
     if lock:
-        queryset = queryset.select_for_update(of=("self",), no_key=True, skip_locked=skip_locked)
-    origins = {commit.pk: commit for commit in queryset}
+        condition += " FOR NO KEY UPDATE" + (" SKIP LOCKED" if skip_locked else "")
+    origins = {commit.pk: commit for commit in Commit.read(condition, [ids])}
     sequences: dict[int, int] = {}
     if lock:
         held = rate_cards.lock_usage(customer_ids=[c.customer_id for c in origins.values()])
         sequences = {customer_id: state.ingest_seq for customer_id, state in held.items()}
-    return _read_chains(origins, sequences)
+    owners = array_of({commit.customer_id for commit in origins.values()})
+    customers = {c.pk: c for c in Customer.read("id = ANY (%s::bigint[])", [owners])}
+    for commit in origins.values():
+        commit.customer = customers[commit.customer_id]
+    return _read_chains(origins, sequences, with_groups=with_groups)
 
 
 def _read_chains(
-    origins: Mapping[UUID, Commit], sequences: Mapping[int, int]
+    origins: Mapping[UUID, Commit], sequences: Mapping[int, int], *, with_groups: bool
 ) -> dict[UUID, ChainState]:
     states = {
         pk: ChainState(commit, {pk: commit}, [], {}, {}, sequences.get(commit.customer_id, 0))
         for pk, commit in origins.items()
     }
-    for commit in Commit.objects.filter(origin__in=origins).exclude(pk__in=origins):
+    ids = array_of(origins)
+    for commit in Commit.read("origin_id = ANY (%s::uuid[]) AND origin_id <> id", [ids]):
         states[commit.origin_id].commits[commit.pk] = commit
-    quarters = list(Quarter.objects.filter(origin__in=origins).order_by("origin", "position"))
-    by_id = {quarter.pk: quarter for quarter in quarters}
-    issued: dict[int, list[Grant]] = defaultdict(list)
-    rollovers: dict[int, list[Grant]] = defaultdict(list)
-    for grant in Grant.objects.filter(quarter__in=by_id).order_by("pk"):
+    quarters = Quarter.read("origin_id = ANY (%s::uuid[]) ORDER BY origin_id, position", [ids])
+    issued: dict[int, list[Grant]] = {quarter.pk: [] for quarter in quarters}
+    rollovers: dict[int, list[Grant]] = {quarter.pk: [] for quarter in quarters}
+    for grant in Grant.read("quarter_id = ANY (%s::bigint[]) ORDER BY id", [array_of(issued)]):
         target = rollovers if grant.kind == GrantKind.ROLLOVER else issued
-        target[by_id[grant.quarter_id].pk].append(grant)
-    amounts = totals.period_amounts(period_ids=[quarter.usage_period_id for quarter in quarters])
+        target[grant.quarter_id].append(grant)
+    groups, amounts = _usage([quarter.usage_period_id for quarter in quarters], with_groups)
     for quarter in quarters:
         state = states[quarter.origin_id]
+        state.groups = groups
         state.quarters.append(quarter)
         state.issued[quarter.position] = issued[quarter.pk]
         state.rollovers[quarter.position] = rollovers[quarter.pk]
@@ -106,6 +122,17 @@ def _read_chains(
             quarter, issued[quarter.pk], amounts.get(quarter.usage_period_id, ZERO)
         )
     return states
+
+
+def _usage(periods: Sequence[int], with_groups: bool) -> tuple[Groups, Mapping[int, Decimal]]:
+    """What periods come to, and where asked for what it is made of: read once for both."""
+    if not with_groups:
+        return {}, totals.period_amounts(period_ids=periods)
+    groups = totals.period_totals(period_ids=periods)
+    return groups, {
+        period: sum([group.rate * group.quantity for group in found], ZERO)
+        for period, found in groups.items()
+    }
 
 
 def _slices(quarter: Quarter, grants: Sequence[Grant], amount: Decimal) -> tuple[UsageSlice, ...]:
@@ -183,14 +210,13 @@ def quarter_inputs(
     usage: Mapping[int, tuple[UsageSlice, ...]],
     *,
     close_position: int = 0,
+    through: int = 0,
     extra: Mapping[int, Sequence[ChainGrant]] | None = None,
 ) -> tuple[QuarterInput, ...]:
     """The chain's inputs with `usage` by position. Posted quarters are closed, and so are those up
-    to `close_position`, behind which the chain is cut off."""
+    to `close_position`. The chain is cut off behind that, or behind the position `through`."""
     inputs = []
-    for quarter in state.quarters:
-        if close_position and quarter.position > close_position:
-            break
+    for quarter in state.quarters[: close_position or through or None]:
         grants = [chain_grant(grant) for grant in state.issued[quarter.position]]
         grants += (extra or {}).get(quarter.position, ())
         inputs.append(

@@ -4,10 +4,11 @@ Usage comes live, or frozen from an approved plan; everything else is always as 
 comparing digests tells whether anything but usage has changed since the approval.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
+
+from msgspec import structs
 
 from billing.domain.money import ZERO, plain, to_cents
 from commits.domain.chain import GrantKind, UsageSlice, run_chain
@@ -23,6 +24,7 @@ from commits.models import Quarter, QuarterState
 from commits.services.chains import (
     GIVEN_BACK_REF,
     ChainState,
+    Groups,
     continues,
     given_back_grant,
     pending_give_back,
@@ -31,9 +33,6 @@ from commits.services.chains import (
 from commits.services.invoicing import stripe_minimum_cents
 from metering.services import totals
 
-# The usage groups of periods, sorted and without zeros.
-Groups = Mapping[int, Sequence[totals.GroupTotal]]
-
 
 def close_inputs(
     state: ChainState,
@@ -41,10 +40,8 @@ def close_inputs(
     *,
     frozen: CloseInputs | None = None,
     preview: bool = False,
-    groups: Groups | None = None,
 ) -> CloseInputs:
     """The inputs of the close of one quarter. With `frozen`, its usage instead of the live one.
-    `groups` has usage groups that were read before, for many quarters.
 
     A `preview` may be of any unposted quarter: those before it are taken to close as they stand.
     """
@@ -53,7 +50,7 @@ def close_inputs(
         usage = {item.index: item.usage for item in frozen.quarters}
         closing, late = frozen.groups, {item.position: item.late_groups for item in frozen.earlier}
     else:
-        closing = _groups_of(quarter, groups)
+        closing = _groups_of(quarter, state.groups)
         late = late_groups(state.quarters[: quarter.position - 1])
     return CloseInputs(
         quarters=quarter_inputs(
@@ -70,20 +67,14 @@ def close_inputs(
     )
 
 
-def read_groups(states: Iterable[ChainState]) -> Groups:
-    """The usage groups of the open quarters of some chains, in one query."""
-    quarters = [quarter for state in states if (quarter := state.open_quarter)]
-    return totals.period_totals(period_ids=[quarter.usage_period_id for quarter in quarters])
-
-
 def usage_groups(quarter: Quarter) -> tuple[UsageGroup, ...]:
     """The rated usage of a quarter by model, mode, meter and rate, sorted."""
-    return _groups_of(quarter, None)
+    return _groups_of(quarter, {})
 
 
-def _groups_of(quarter: Quarter, known: Groups | None) -> tuple[UsageGroup, ...]:
+def _groups_of(quarter: Quarter, known: Groups) -> tuple[UsageGroup, ...]:
     period = quarter.usage_period_id
-    if known is None or period not in known:
+    if period not in known:
         known = totals.period_totals(period_ids=[period])
     return tuple(UsageGroup(g.model, g.mode, g.meter, g.rate, g.quantity) for g in known[period])
 
@@ -102,7 +93,7 @@ def late_groups(quarters: Sequence[Quarter]) -> dict[int, tuple[UsageGroup, ...]
             continue
         now = usage_groups(before)
         known = _billed_groups(before)
-        gained = [replace(g, quantity=g.quantity - known.pop(_key(g), 0)) for g in now]
+        gained = [structs.replace(g, quantity=g.quantity - known.pop(_key(g), 0)) for g in now]
         # What is not there any more has been voided: it counts again when it comes again.
         gained += [
             UsageGroup(model, mode, meter, Decimal(rate), -quantity)

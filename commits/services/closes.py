@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-from django.db.models import F, Min
+from django.db import connection, transaction
 
+from billing.domain.array_format import array_of
 from billing.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from billing.services import audit
 from billing.services.retrying import retried
@@ -60,24 +60,33 @@ def due_at(commit: Commit, quarter: Quarter) -> datetime:
     return quarter.ends_at + timedelta(hours=commit.grace_hours)
 
 
-def due_origins(*, as_of: datetime, commit_id: UUID | None = None) -> list[UUID]:
-    """Chains whose earliest unposted quarter may close at `as_of`, in id order."""
-    open_quarters = Quarter.objects.exclude(state=QuarterState.POSTED)
-    earliest = open_quarters.values("origin").annotate(first=Min("position"))
-    first = {row["origin"]: row["first"] for row in earliest}
-    candidates = (
-        open_quarters.filter(ends_at__lte=as_of)
-        .annotate(grace=F("commit__grace_hours"))
-        .values_list("origin", "position", "ends_at", "grace", "commit")
-        .order_by("origin")
-    )
-    return [
-        origin
-        for origin, position, ends_at, grace, commit in candidates
-        if first[origin] == position
-        and ends_at + timedelta(hours=grace) <= as_of
-        and (commit_id is None or commit_id in (commit, origin))
-    ]
+# Of each chain the earliest quarter that is not posted, where its grace has passed.
+_DUE = """
+SELECT quarter.origin_id FROM commits_quarter AS quarter
+JOIN commits_commit AS commit ON commit.id = quarter.commit_id
+WHERE quarter.state <> 'posted' AND quarter.ends_at <= %(as_of)s
+    AND quarter.ends_at + commit.grace_hours * interval '1 hour' <= %(as_of)s
+    AND (%(commit)s::uuid IS NULL OR %(commit)s IN (quarter.commit_id, quarter.origin_id))
+    AND (%(among)s::uuid[] IS NULL OR quarter.origin_id = ANY (%(among)s))
+    AND quarter.position = (
+        SELECT position FROM commits_quarter AS earliest
+        WHERE earliest.origin_id = quarter.origin_id AND earliest.state <> 'posted'
+        ORDER BY position LIMIT 1)
+ORDER BY quarter.origin_id"""
+
+
+def due_origins(
+    *, as_of: datetime, commit_id: UUID | None = None, among: Sequence[UUID] | None = None
+) -> list[UUID]:
+    """Chains (of those asked for) whose earliest unposted quarter may close, in id order."""
+    given = {
+        "as_of": as_of,
+        "commit": commit_id,
+        "among": None if among is None else array_of(among),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, given)
+        return [origin for (origin,) in cursor.fetchall()]
 
 
 def run_closes(
@@ -101,6 +110,7 @@ def closed_sets(
     if commit_id is not None and not Commit.objects.filter(pk=commit_id).exists():
         raise NotFound("unknown_commit", f"no commit {commit_id}")
     stopped: set[UUID] = set()
+    alone = True
     # Another run may be at it too: first what nobody has in hand, then whatever is left by then.
     for skip_locked in (True, False):
         passed = set(stopped)
@@ -109,12 +119,17 @@ def closed_sets(
         ]:
             for start in range(0, len(origins), SET):
                 asked = origins[start : start + SET]
+                if not alone:
+                    # What another run has closed meanwhile is not read again.
+                    asked = due_origins(as_of=as_of, among=asked)
                 with _uncollected():
                     rows, held, held_back = _close_set(
                         asked, as_of=as_of, now=now, actor=actor, skip_locked=skip_locked
                     )
                 stopped |= held_back
-                passed |= held_back | (set(asked) - held)
+                missed = set(asked) - held
+                alone = alone and not missed
+                passed |= held_back | missed
                 yield rows
 
 
@@ -142,7 +157,9 @@ def _close_set(
     rows = []
     held_back: set[UUID] = set()
     with transaction.atomic(durable=True):
-        states = load_chains(origin_ids=origin_ids, lock=True, skip_locked=skip_locked)
+        states = load_chains(
+            origin_ids=origin_ids, lock=True, skip_locked=skip_locked, with_groups=True
+        )
         book_and_write(moved(states.values()), now)
         booking = Booking(now)
         planner, posting = Planner(states.values(), booking), Posting(booking)

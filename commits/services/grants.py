@@ -53,8 +53,8 @@ def save_grants(grants: Sequence[Grant]) -> None:
 
 def _new_rollover(quarter: Quarter, figures: GrantFigures, now: datetime) -> Grant:
     grant = figures.grant
-    return Grant(
-        quarter=quarter,
+    return Grant.fresh(
+        quarter_id=quarter.pk,
         ref=grant.ref,
         kind=GrantKind.ROLLOVER,
         source_kind=grant.source_kind or "",

@@ -22,7 +22,8 @@ def stripe_minimum_cents() -> int:
 
 
 def _when(quarter: Quarter) -> str:
-    return f"Q{quarter.index}, from {quarter.starts_at:%Y-%m-%d} to {quarter.ends_at:%Y-%m-%d}"
+    start, end = quarter.starts_at.date(), quarter.ends_at.date()
+    return f"Q{quarter.index}, from {start.isoformat()} to {end.isoformat()}"
 
 
 def instalment_line(commit: Commit, quarter: Quarter, grant: Grant) -> LineDraft:

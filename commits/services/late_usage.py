@@ -29,7 +29,12 @@ from commits.services.bookings import (
     record_booked,
     usage_as_json,
 )
-from commits.services.chains import ChainState, quarter_inputs, unbilled_overage
+from commits.services.chains import (
+    ChainState,
+    booked_slices,
+    quarter_inputs,
+    unbilled_overage,
+)
 
 
 def book_late(state: ChainState, booking: Booking) -> dict[int, tuple[UsageSlice, ...]]:
@@ -38,11 +43,13 @@ def book_late(state: ChainState, booking: Booking) -> dict[int, tuple[UsageSlice
     Returns the usage that the books hold afterwards, by position. Where no quarter is open any
     more, the next daily job settles the difference (`after_the_end`).
     """
-    usage = booked_view(state)
     current = state.open_quarter
     if frozen_through(state) or current is None:
-        return usage
+        return booked_view(state)
     posted = [quarter for quarter in state.quarters if quarter.state == QuarterState.POSTED]
+    if all(state.live[quarter.position] == booked_slices(quarter) for quarter in posted):
+        return dict(state.live)
+    usage = booked_view(state)
     overage_before = {quarter.position: quarter.booked_overage for quarter in posted}
     unbilled_before = unbilled_overage(posted)
     if not book_differences(state, booking, usage, current):

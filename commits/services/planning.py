@@ -7,6 +7,7 @@ and falls away when anything else that the close depends on has changed since.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from billing.domain.array_format import array_of
 from billing.domain.money import from_cents
 from commits.domain.close import ClosePlan, plan_close
 from commits.domain.close_inputs import (
@@ -19,7 +20,7 @@ from commits.domain.close_inputs import (
 from commits.models import Close, CloseState, Commit, Quarter, QuarterState
 from commits.services.bookings import Booking
 from commits.services.chains import ChainState
-from commits.services.close_inputs import close_inputs, plan_as_json, read_groups
+from commits.services.close_inputs import close_inputs, plan_as_json
 from metering.services import totals
 
 RULE = "rule"
@@ -42,14 +43,14 @@ class Planner:
 
     def __init__(self, states: Iterable[ChainState], booking: Booking) -> None:
         self._booking = booking
-        self._groups = read_groups(states)
         quarters = [quarter for state in states if (quarter := state.open_quarter)]
         self._unrated = totals.open_unrated_counts(
             period_ids=[quarter.usage_period_id for quarter in quarters]
         )
         self._live: dict[int, Close] = {}
         self._revisions: dict[int, int] = {}
-        for close in Close.objects.filter(quarter__in=quarters):
+        ids = array_of([quarter.pk for quarter in quarters])
+        for close in Close.read("quarter_id = ANY (%s::bigint[])", [ids]):
             self._revisions[close.quarter_id] = self._revisions.get(close.quarter_id, 0) + 1
             if close.state != CloseState.WITHDRAWN:
                 self._live[close.quarter_id] = close
@@ -64,7 +65,7 @@ class Planner:
         if close is not None and close.state != CloseState.PLANNED:
             inputs = inputs_from_json(close.inputs["canonical"])
             return Planned(close, inputs, plan_close(inputs))
-        inputs = close_inputs(state, quarter, groups=self._groups)
+        inputs = close_inputs(state, quarter)
         plan = plan_close(inputs)
         spelled = canonical(inputs)
         print_ = digest_of(spelled)
@@ -76,7 +77,9 @@ class Planner:
         if close is not None and same and close.needs_human == reasons:
             return Planned(close, inputs, plan)
         if close is None:
-            close = Close(quarter=quarter, revision=self._revisions.get(quarter.pk, 0) + 1)
+            close = Close.fresh(
+                quarter_id=quarter.pk, revision=self._revisions.get(quarter.pk, 0) + 1
+            )
         close.inputs, close.digest = {"canonical": spelled}, print_
         close.plan = plan_as_json(plan)
         close.needs_human = reasons

@@ -5,9 +5,11 @@ Reads only, through services; nothing here decides anything about money.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+
+from msgspec import structs
 
 from billing.domain.errors import BillingError
 from billing.domain.money import ZERO
@@ -77,7 +79,7 @@ def estimates(*, commit: Commit, now: datetime) -> list[Estimate]:
         # Each plan bills what no invoice has billed, so a grant may stand in two of them.
         lines = [line for line in plan.lines if not line.ref or line.ref not in billed]
         billed |= {line.ref for line in lines}
-        found.append(_estimate(commit, quarter, replace(plan, lines=tuple(lines)), now))
+        found.append(_estimate(commit, quarter, structs.replace(plan, lines=tuple(lines)), now))
     return found
 
 

@@ -1,10 +1,10 @@
 """The plan of a close: cents on the cumulative figure, lines that add up, equal digests."""
 
-from dataclasses import replace
 from decimal import Decimal as D
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from commits.domain.chain import Grant, GrantKind, QuarterInput, UsageSlice
 from commits.domain.close import (
@@ -33,7 +33,7 @@ def inputs(*used: str, instalment: str = "100", **options: object) -> CloseInput
     )
     last = UsageGroup("llama", "serverless", "output_tokens", D(used[-1]), 1)
     base = CloseInputs(quarters, (last,), (), (), 50, True)
-    return replace(base, **options)  # type: ignore[arg-type]
+    return replace(base, **options)
 
 
 def test_instalment_and_overage_share_one_invoice() -> None:
