@@ -20,7 +20,7 @@ from billing.services import clock
 from billing.templatetags import ledger_formats as formats
 from commits.domain.close import ClosePlan, PlannedLine
 from commits.models import Close, CloseState, Commit, Quarter
-from commits.services import closes, invoicing
+from commits.services import closes, due_closes, invoicing
 
 
 def reason_words(reason: str) -> str:
@@ -66,7 +66,7 @@ class CloseViews(ReadOnlyAdmin):
         digest: str,
         reasons: list[str],
     ) -> pages.Page:
-        due = closes.due_at(commit, quarter)
+        due = due_closes.due_at(commit, quarter)
         is_due = due <= clock.now()
         waiting = f"A preview: the quarter may close from {formats.instant(due)} on."
         buttons = []

@@ -10,13 +10,12 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from billing.domain.array_format import array_of
 from billing.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from billing.services import audit
 from billing.services.retrying import retried
@@ -28,6 +27,7 @@ from commits.services.bookings import Booking, write_booking
 from commits.services.books import book_and_write, moved
 from commits.services.chains import load_chains
 from commits.services.close_inputs import close_inputs
+from commits.services.due_closes import due_at, due_origins
 from commits.services.planning import RULE, Planner, reasons_for_human
 from commits.services.posting import Posting
 from metering.services import totals
@@ -53,40 +53,6 @@ class CloseRow:
     plan: dict[str, Any]
     invoice_id: UUID | None
     needs_human: tuple[str, ...] = ()
-
-
-def due_at(commit: Commit, quarter: Quarter) -> datetime:
-    """The instant from which a quarter may close."""
-    return quarter.ends_at + timedelta(hours=commit.grace_hours)
-
-
-# Of each chain the earliest quarter that is not posted, where its grace has passed.
-_DUE = """
-SELECT quarter.origin_id FROM commits_quarter AS quarter
-JOIN commits_commit AS commit ON commit.id = quarter.commit_id
-WHERE quarter.state <> 'posted' AND quarter.ends_at <= %(as_of)s
-    AND quarter.ends_at + commit.grace_hours * interval '1 hour' <= %(as_of)s
-    AND (%(commit)s::uuid IS NULL OR %(commit)s IN (quarter.commit_id, quarter.origin_id))
-    AND (%(among)s::uuid[] IS NULL OR quarter.origin_id = ANY (%(among)s))
-    AND quarter.position = (
-        SELECT position FROM commits_quarter AS earliest
-        WHERE earliest.origin_id = quarter.origin_id AND earliest.state <> 'posted'
-        ORDER BY position LIMIT 1)
-ORDER BY quarter.origin_id"""
-
-
-def due_origins(
-    *, as_of: datetime, commit_id: UUID | None = None, among: Sequence[UUID] | None = None
-) -> list[UUID]:
-    """Chains (of those asked for) whose earliest unposted quarter may close, in id order."""
-    given = {
-        "as_of": as_of,
-        "commit": commit_id,
-        "among": None if among is None else array_of(among),
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_DUE, given)
-        return [origin for (origin,) in cursor.fetchall()]
 
 
 def run_closes(

@@ -62,8 +62,9 @@ class Posting:
         quarter.booked_usage = usage_as_json(inputs.quarters[-1].usage)
         quarter.state, quarter.posted_at = QuarterState.POSTED, booking.now
         booking.touch(quarter)
-        if follower is not None:
-            follower.booked_rolled_in = plan.figures.rolled_out
+        rolled_out = plan.figures.rolled_out
+        if follower is not None and follower.booked_rolled_in != rolled_out:
+            follower.booked_rolled_in = rolled_out
             booking.receive(follower)
         if ends:
             _end(state, quarter, booking)

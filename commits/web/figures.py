@@ -16,7 +16,7 @@ from billing.domain.money import ZERO
 from billing.models import Customer
 from commits.domain.close import ClosePlan
 from commits.models import Commit, Quarter, QuarterState
-from commits.services import closes, invoicing
+from commits.services import closes, due_closes, invoicing
 from commits.services.balances import Balance
 from metering.services import rating, totals, usage_reports
 
@@ -98,7 +98,7 @@ def _estimate(commit: Commit, quarter: Quarter, plan: ClosePlan, now: datetime) 
     ]
     return Estimate(
         quarter,
-        closes.due_at(commit, quarter),
+        due_closes.due_at(commit, quarter),
         plan.total_cents,
         plan.carried_cents,
         lines,

@@ -67,10 +67,10 @@ def same(what: str, shown: object, happened: object) -> None:
 def look_at_closes(as_of: datetime) -> dict[int, tuple[Any, str]]:
     """The plans of the quarters that the next run is to close, by quarter."""
     from commits.models import Quarter, QuarterState
-    from commits.services import closes
+    from commits.services import closes, due_closes
 
     found = {}
-    for origin in closes.due_origins(as_of=as_of):
+    for origin in due_closes.due_origins(as_of=as_of):
         quarters = Quarter.objects.filter(origin=origin).exclude(state=QuarterState.POSTED)
         quarter = quarters.order_by("position").first()
         if quarter is not None and quarter.state != QuarterState.APPROVED:
