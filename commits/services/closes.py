@@ -68,9 +68,15 @@ def run_closes(
 
 
 def closed_sets(
-    *, as_of: datetime, now: datetime, actor: str = RULE, commit_id: UUID | None = None
+    *,
+    as_of: datetime,
+    now: datetime,
+    actor: str = RULE,
+    commit_id: UUID | None = None,
+    waits: bool = True,
 ) -> Iterator[list[CloseRow]]:
-    """`run_closes`, set by set: nothing is kept of the sets before."""
+    """`run_closes`, set by set: nothing is kept of the sets before. Without `waits`, chains that
+    another run has in hand are left to it."""
     if as_of > now:
         raise InvalidInput("as_of_in_future", "as_of may not be later than now")
     if commit_id is not None and not Commit.objects.filter(pk=commit_id).exists():
@@ -78,7 +84,7 @@ def closed_sets(
     stopped: set[UUID] = set()
     alone = True
     # Another run may be at it too: first what nobody has in hand, then whatever is left by then.
-    for skip_locked in (True, False):
+    for skip_locked in (True, False) if waits else (True,):
         passed = set(stopped)
         while origins := [
             pk for pk in due_origins(as_of=as_of, commit_id=commit_id) if pk not in passed

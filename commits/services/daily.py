@@ -25,8 +25,8 @@ from commits.services.after_the_end import settle_ended
 from commits.services.backfills import apply_approved
 from commits.services.books import sync_books
 from commits.services.chains import load_chains
-from commits.services.closes import closed_sets
 from commits.services.quarters import AHEAD, extend
+from commits.services.shared_closes import close_due, lend_a_hand
 from metering.models import Resolution, UnratedUsage, UsageDay
 
 DAILY = "daily"
@@ -97,17 +97,22 @@ def run_daily(*, now: datetime) -> None:
     open_next_quarters(now=now)
     apply_approved(now=now)
     draw_down(now=now)
-    for _ in closed_sets(as_of=now, now=now):
-        pass
+    close_due(now=now)
     settle_ended(now=now)
     invoice_push.push_due_invoices(now=now)
     credit_note_push.push_due_notes(now=now)
 
 
 def run_due_jobs(*, now: datetime) -> int:
-    """Run every day's jobs that fell due up to `now` and are not done. Returns days run."""
+    """Run every day's jobs that fell due up to `now` and are not done. Returns days run.
+
+    Where another process is at it, lends it a hand with its closes.
+    """
     with only_runner() as alone:
-        return _run_days(now) if alone else 0
+        if alone:
+            return _run_days(now)
+    lend_a_hand()
+    return 0
 
 
 def _run_days(now: datetime) -> int:
