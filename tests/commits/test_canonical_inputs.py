@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from commits.domain.chain import Grant, QuarterInput, UsageSlice
@@ -54,6 +54,7 @@ EARLIER = of(EarlierQuarter, closed_overage=MONEY, given_back=MONEY, late_groups
 INPUTS = of(CloseInputs, quarters=some(QUARTERS), groups=GROUPS, earlier=some(EARLIER))
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(inputs=INPUTS)
 def test_inputs_are_spelled_as_json_with_sorted_keys(inputs: CloseInputs) -> None:
     text = canonical(inputs)
