@@ -8,7 +8,7 @@ millions of events takes some minutes, during which no usage comes in.
 import json
 from collections.abc import Iterator
 from datetime import UTC
-from itertools import groupby
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ _EVENTS = """
 SELECT customer_id, event_key, seq, occurred_at, received_at, input_tokens, cached_input_tokens,
     output_tokens, reasoning_tokens, gpu_seconds, busy_gpu_seconds, kind, model, mode, source,
     nullif(event_id, ''), project, extra, target_key
-FROM metering_eventbefore WHERE customer_id = %s AND seq > %s ORDER BY seq LIMIT %s"""
+FROM metering_eventbefore ORDER BY customer_id, seq"""
 _VOIDS = """
 INSERT INTO metering_usagevoid (customer_id, chunk_id, place, seq, source, event_id)
 SELECT void.customer_id, target.chunk_id, target.place, void.seq, void.source, void.event_id
@@ -35,8 +35,6 @@ UPDATE metering_unratedusage AS waits
 SET chunk_id = key.chunk_id, place = key.place, source = event.source, event_name = event.event_id
 FROM metering_eventkey AS key JOIN metering_eventbefore AS event USING (customer_id, event_key)
 WHERE key.customer_id = waits.customer_id AND key.event_key = waits.event_key"""
-
-
 _SEQUENCE = "SELECT nextval('metering_chunk_number')"
 _LEFT = """
 SELECT (SELECT count(*) FROM metering_eventbefore) - (SELECT count(*) FROM metering_eventkey),
@@ -45,19 +43,15 @@ SELECT (SELECT count(*) FROM metering_eventbefore) - (SELECT count(*) FROM meter
     (SELECT count(*) FROM metering_unratedusage WHERE chunk_id IS NULL)"""
 
 
-def _requests(cursor: Any) -> Iterator[list[tuple[Any, ...]]]:
+def _requests(connection: Any) -> Iterator[list[tuple[Any, ...]]]:
     """The events of one customer that were received at one instant, some at a time."""
-    cursor.execute("SELECT DISTINCT customer_id FROM metering_eventbefore ORDER BY 1")
-    for (customer_id,) in cursor.fetchall():
-        seq = 0
-        while True:
-            cursor.execute(_EVENTS, [customer_id, seq, EVENTS_A_CHUNK])
-            rows = cursor.fetchall()
-            if not rows:
-                break
-            for _, received in groupby(rows, key=lambda row: row[4]):
-                yield list(received)
-            seq = rows[-1][2]
+    # Read as they come, however many there are.
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(_EVENTS)
+        rows = chain.from_iterable(iter(lambda: cursor.fetchmany(EVENTS_A_CHUNK), []))
+        for _, received in groupby(rows, key=lambda row: (row[0], row[4])):
+            while some := list(islice(received, EVENTS_A_CHUNK)):
+                yield some
 
 
 def _columns(rows: list[tuple[Any, ...]]) -> Columns:
@@ -112,8 +106,8 @@ def _columns(rows: list[tuple[Any, ...]]) -> Columns:
 def move(_apps: Any, schema_editor: Any) -> None:
     """Put every event into a chunk, and its key beside it."""
     connection = schema_editor.connection
-    with connection.cursor() as cursor, connection.cursor() as reading:
-        for rows in _requests(reading):
+    with connection.cursor() as cursor:
+        for rows in _requests(connection):
             columns, received_at = _columns(rows), rows[0][4]
             month = chunks.month_of(received_at.astimezone(UTC))
             cursor.execute("SELECT metering_add_month(%s)", [month])
