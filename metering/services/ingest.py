@@ -68,13 +68,10 @@ def ingest(
     forms = FORMS.get(content_type.partition(";")[0].strip().lower())
     if forms is None:
         raise InvalidInput("unsupported_media_type", f"usage comes as one of: {', '.join(FORMS)}")
-
-    def read() -> Batch:
-        unpacked = unpack(body, content_encoding, max_bytes=limits.max_bytes)
-        events = decode_events(unpacked, one=forms[0], many=forms[1], max_events=limits.max_events)
-        return _batch(events, allowed_customer_ids, now)
-
-    result = storing.store_within(read()) if within else intake.accept(read)
+    unpacked = unpack(body, content_encoding, max_bytes=limits.max_bytes)
+    events = decode_events(unpacked, one=forms[0], many=forms[1], max_events=limits.max_events)
+    batch = _batch(events, allowed_customer_ids, now)
+    result = storing.store_within(batch) if within else intake.accept(batch)
     result.refused.sort(key=lambda refusal: refusal.index)
     return result
 

@@ -2,16 +2,13 @@
 
 A transaction costs a lock a customer, a rollup row an hour and model, and a sync of the disk,
 however few events it carries; requests of this process that come while one is under way share the
-next, and one that is ready waits a moment for those that are being read just now. So a service
-under load takes larger steps, not more of them. Each request is answered once
+next. So a service under load takes larger steps, not more of them. Each request is answered once
 what it brought is durable, with its own counts; where a joint transaction fails, each is tried
 alone, unless it is the database that is busy or away.
 """
 
 import threading
-import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.db import OperationalError
@@ -20,8 +17,6 @@ from metering.services import storing
 from metering.services.batches import Batch, IngestResult
 
 MOST_EVENTS = 10_000  # of one transaction, unless a single request brings more
-# Nobody waits longer for others to be read. They take the processor from each other anyway.
-PATIENCE_SECONDS = 0.02
 
 
 @dataclass(slots=True, eq=False)
@@ -39,29 +34,17 @@ class Intake:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._arrived = threading.Condition(self._lock)
-        self._arriving = 0  # being read
         self._queue: deque[_Waiting] = deque()
         self._is_led = False
 
-    def accept(self, read: Callable[[], Batch]) -> IngestResult:
-        """Store the batch that `read` makes: what became of it. Raises what `read` raised, or what
-        its transaction raised."""
-        with self._lock:
-            self._arriving += 1
-        batch = None
-        try:
-            batch = read()
-        finally:
-            with self._lock:
-                self._arriving -= 1
-                if batch is not None and len(batch.columns):
-                    mine = _Waiting(batch)
-                    self._queue.append(mine)
-                    waits, self._is_led = self._is_led, True
-                self._arrived.notify_all()
+    def accept(self, batch: Batch) -> IngestResult:
+        """Store a batch: what became of it. Raises what its transaction raised."""
         if not len(batch.columns):
             return batch.result
+        mine = _Waiting(batch)
+        with self._lock:
+            self._queue.append(mine)
+            waits, self._is_led = self._is_led, True
         if waits:
             mine.turn.wait()
         if mine.result is None and mine.error is None:
@@ -74,12 +57,7 @@ class Intake:
 
     def _lead(self, mine: _Waiting) -> None:
         """Store as many as may share, from the head of the queue, which is `mine`."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
         with self._lock:
-            while self._arriving and self._waiting_events() < MOST_EVENTS:
-                left = deadline - time.monotonic()
-                if left <= 0 or not self._arrived.wait(left):
-                    break
             taken = [self._queue.popleft()]
             events = len(mine.batch.columns)
             while self._queue and events + len(self._queue[0].batch.columns) <= MOST_EVENTS:
@@ -97,9 +75,6 @@ class Intake:
                 self._is_led = heir is not None
             if heir is not None:
                 heir.turn.set()
-
-    def _waiting_events(self) -> int:
-        return sum(len(one.batch.columns) for one in self._queue)
 
 
 def _store(taken: list[_Waiting]) -> None:

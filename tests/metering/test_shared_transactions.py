@@ -8,12 +8,11 @@ import pytest
 from django.db import DataError
 
 from billing.models import Customer
-from metering.domain.bodies import MalformedBody
 from metering.models import UsageEvent
-from metering.services import ingest, intake, storing
+from metering.services import intake, storing
 from metering.services.batches import Batch, IngestResult
 from metering.services.proof import rederive_rollups
-from tests.metering.conftest import NOW, list_prices, make_customer, open_terms
+from tests.metering.conftest import list_prices, make_customer, open_terms
 from tests.metering.sending import codes, send, tokens, void
 from tests.metering.test_ingest_concurrently import at_once
 from tests.metering.test_ingest_once import used
@@ -39,7 +38,6 @@ class Held:
         self.queue = intake.Intake()
         monkeypatch.setattr("metering.services.ingest.intake", self.queue)
         monkeypatch.setattr(storing, "store", self)
-        monkeypatch.setattr(intake, "PATIENCE_SECONDS", 0)
 
     def __call__(self, batches: Sequence[Batch]) -> list[IngestResult]:
         with self._lock:
@@ -95,38 +93,3 @@ def test_where_the_joint_transaction_fails_each_is_tried_alone(
     assert [one.accepted for one in answers if not isinstance(one, str)] == [1, 1, 1]
     assert used(acme) == 6
     assert send(tokens("d")).accepted == 1  # and the queue goes on
-
-
-def test_one_that_is_ready_waits_for_those_that_are_being_read(
-    acme: Customer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sizes, store, read = [], storing.store, ingest._batch
-    queue = intake.Intake()
-    monkeypatch.setattr("metering.services.ingest.intake", queue)
-    monkeypatch.setattr(intake, "PATIENCE_SECONDS", 60)
-    both = threading.Barrier(2)
-
-    def counted(batches: Sequence[Batch]) -> list[IngestResult]:
-        sizes.append(len(batches))
-        return store(batches)
-
-    def read_late(events: Sequence[Any], *given: Any) -> Batch:
-        both.wait(30)
-        batch = read(events, *given)
-        deadline = threading.Event()
-        while events[0].id == "late" and not queue._queue:
-            assert not deadline.wait(0.005)
-        return batch
-
-    monkeypatch.setattr(storing, "store", counted)
-    monkeypatch.setattr(ingest, "_batch", read_late)
-    results = at_once(lambda: send(tokens("early")), lambda: send(tokens("late")))
-    assert [result.accepted for result in results] == [1, 1]
-    assert sizes == [2]
-
-
-def test_a_body_that_cannot_be_read_is_waited_for_no_longer(acme: Customer) -> None:
-    with pytest.raises(MalformedBody):
-        ingest.ingest(body=b"{", content_type="application/json", now=NOW)
-    assert intake.intake._arriving == 0
-    assert send(tokens("a")).accepted == 1
