@@ -239,20 +239,16 @@ class EventKeys:
 
     def __init__(self, secret: bytes) -> None:
         self._keyed = hashlib.blake2b(digest_size=16, key=secret, person=_PERSON)
-        self.sources: dict[str, hashlib.blake2b] = {}
-
-    def of_source(self, source: str) -> hashlib.blake2b:
-        """A hash that has taken in the source; copy it and add an id."""
-        known = self.sources.get(source)
-        if known is None:
-            packed = source.encode()
-            known = self.sources[source] = self._keyed.copy()
-            known.update(LENGTH(len(packed)) + packed)
-        return known
+        self._sources: dict[str, hashlib.blake2b] = {}
 
     def key(self, source: str, event_id: str) -> bytes:
         """The key of one event."""
-        hashed = self.of_source(source).copy()
+        known = self._sources.get(source)
+        if known is None:
+            packed = source.encode()
+            known = self._sources[source] = self._keyed.copy()
+            known.update(LENGTH(len(packed)) + packed)
+        hashed = known.copy()
         hashed.update(event_id.encode())
         return hashed.digest()
 
@@ -274,7 +270,6 @@ def columns_of(
     order.sort(key=[getattr(event, "subject", "") for event in events].__getitem__)
     found = Columns()
     keys, numbers = EventKeys(secret), dict[tuple[Any, ...], int]()
-    sources = keys.sources
     sums: list[int] = []  # of each origin
     latest = microseconds(now + FUTURE)
     # One tuple an event, turned into columns at the end: at 100,000 events a second there are ten
@@ -308,14 +303,9 @@ def columns_of(
         if number is None or not is_sound:
             refused.append(_refusal(at, event, customers, meters, now))
             continue
-        event_id = event.id
-        hashed = (sources.get(source) or keys.of_source(source)).copy()
-        hashed.update(event_id.encode())
-        print_ = crc32(
-            _CONTENT(occurred_us, uncached, cached, output, reasoning, gpu, busy), sums[number]
-        )
+        content = (occurred_us, uncached, cached, output, reasoning, gpu, busy)
+        print_ = _fingerprint(sums[number], content, extra)
         if extra is not None:
-            print_ = crc32(msgspec.json.encode(extra, order="sorted"), print_)
             found.extras[len(rows)] = extra
             if type(event) is VoidEvent:
                 found.targets[len(rows)] = keys.key(data.source, data.id)
@@ -326,8 +316,8 @@ def columns_of(
             found.busy_gpu_seconds += [0] * missing + [busy]
         add(
             (
-                number, occurred_us, uncached, cached, output, reasoning, event_id,
-                hashed.digest(), print_ or 1, at,
+                number, occurred_us, uncached, cached, output, reasoning, event.id,
+                keys.key(source, event.id), print_, at,
             )
         )  # fmt: skip
     if rows:
@@ -388,9 +378,13 @@ def _checksum(origin: Origin) -> int:
 def fingerprint(
     origin: Origin, content: tuple[int, int, int, int, int, int, int], extra: object
 ) -> int:
-    """The checksum of an event's content, as the loop above takes it: never 0. `content` is its
-    time, uncached input, cached, output, reasoning, GPU-seconds and busy ones."""
-    found = crc32(_CONTENT(*content), _checksum(origin))
+    """The checksum of an event's content: never 0. `content` is its time, uncached input, cached,
+    output, reasoning, GPU-seconds and busy ones."""
+    return _fingerprint(_checksum(origin), content, extra)
+
+
+def _fingerprint(of_origin: int, content: tuple[int, ...], extra: object) -> int:
+    found = crc32(_CONTENT(*content), of_origin)
     if extra is not None:
         found = crc32(msgspec.json.encode(extra, order="sorted"), found)
     return found or 1

@@ -6,6 +6,8 @@ The three rollups are written in the same database transaction as the events tha
 balance read from them is never stale; `check_ledger` re-derives them from the events.
 """
 
+from typing import Any
+
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import RangeBoundary, RangeOperators
 from django.db import models
@@ -13,6 +15,14 @@ from django.db.models import F, Q
 
 from billing.models.fields import TsTzRange, money_field, rate_field
 from metering.models.prices import RateCard
+
+
+def _key_to(model: Any) -> Any:
+    """Part of a primary key in a table that ingest fills: what it names is locked by then, so
+    neither a constraint nor an index of its own is worth its cost an event."""
+    return models.ForeignKey(
+        model, on_delete=models.PROTECT, related_name="+", db_constraint=False, db_index=False
+    )
 
 
 class UsagePeriod(models.Model):
@@ -99,13 +109,7 @@ class EventKey(models.Model):
     """
 
     pk = models.CompositePrimaryKey("customer_id", "event_key")
-    customer = models.ForeignKey(
-        "billing.Customer",
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
+    customer = _key_to("billing.Customer")
     event_key = models.UUIDField()
     chunk_id = models.BigIntegerField()
     fingerprint = models.IntegerField()
@@ -124,13 +128,7 @@ class UsageRun(models.Model):
     """
 
     pk = models.CompositePrimaryKey("customer_id", "first_seq")
-    customer = models.ForeignKey(
-        "billing.Customer",
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
+    customer = _key_to("billing.Customer")
     first_seq = models.BigIntegerField()
     chunk_id = models.BigIntegerField()
     first_at = models.DateTimeField()
@@ -258,20 +256,8 @@ class UsageHour(models.Model):
     period cannot change, so a row has one rate; `quantity` is cumulative."""
 
     pk = models.CompositePrimaryKey("customer_id", "period_id", "hour", "model", "mode", "meter")
-    customer = models.ForeignKey(
-        "billing.Customer",
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
-    period = models.ForeignKey(
-        UsagePeriod,
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
+    customer = _key_to("billing.Customer")
+    period = _key_to(UsagePeriod)
     hour = models.DateTimeField()
     model = models.TextField()
     mode = models.TextField()
@@ -294,20 +280,8 @@ class UsageDay(models.Model):
     """Exact rated dollars of one period and UTC day: what drawdown books day by day."""
 
     pk = models.CompositePrimaryKey("customer_id", "period_id", "day")
-    customer = models.ForeignKey(
-        "billing.Customer",
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
-    period = models.ForeignKey(
-        UsagePeriod,
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
+    customer = _key_to("billing.Customer")
+    period = _key_to(UsagePeriod)
     day = models.DateField()
     amount = money_field()
 
@@ -320,20 +294,8 @@ class UsageTotal(models.Model):
     closes read, a handful of rows however many events there were."""
 
     pk = models.CompositePrimaryKey("customer_id", "period_id", "model", "mode", "meter", "rate")
-    customer = models.ForeignKey(
-        "billing.Customer",
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
-    period = models.ForeignKey(
-        UsagePeriod,
-        on_delete=models.PROTECT,
-        related_name="+",
-        db_constraint=False,
-        db_index=False,
-    )
+    customer = _key_to("billing.Customer")
+    period = _key_to(UsagePeriod)
     model = models.TextField()
     mode = models.TextField()
     meter = models.TextField()
