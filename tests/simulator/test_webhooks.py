@@ -7,6 +7,7 @@ import time
 import stripe
 
 from tests.stripe_simulator import StripeSimulator
+from tests.stripe_simulator.deliveries import REORDER_HOLD_SECONDS
 
 from .conftest import Inbox, new_invoice
 
@@ -74,9 +75,12 @@ def test_delayed_and_reordered(hooked: StripeSimulator, inbox: Inbox) -> None:
     assert inbox.received == []
     hooked.wait_for_deliveries()
     inbox.received.clear()
-    hooked.webhooks(delay_seconds=0, reorder=True)
+    # Held until all are old enough to go out together, however slow the machine is.
+    hooked.webhooks(delay_seconds=0, reorder=True, paused=True)
     invoice = new_invoice(client, 1_000)
     client.v1.invoices.finalize_invoice(invoice.id)
+    time.sleep(REORDER_HOLD_SECONDS)
+    hooked.webhooks(reorder=True, paused=False)
     hooked.wait_for_deliveries()
     types = inbox.types()
     assert types.index("invoice.finalized") < types.index("invoice.created")
