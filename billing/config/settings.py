@@ -111,6 +111,9 @@ if not DATABASE_URL:
 DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
 _pool = env.integer("DATABASE_POOL", 0, most=200)
 _options: dict[str, Any] = DATABASES["default"].setdefault("OPTIONS", {})
+# A statement is prepared where it asks for it, never for having been run often: a plan that is kept
+# has to be right for one row and for thousands.
+_options["prepare_threshold"] = 2**31
 if _pool:
     # A pool lends connections per request; it excludes persistent ones.
     _options["pool"] = {"min_size": 1, "max_size": _pool, "timeout": 10}

@@ -84,7 +84,7 @@ class AccountKey(msgspec.Struct, frozen=True):
     @property
     def sort_key(self) -> SortKey:
         """A total order over accounts, with None first."""
-        commit = str(self.commit_id) if self.commit_id else ""
+        commit = msgspec.to_builtins(self.commit_id) if self.commit_id else ""
         return (self.customer_id, commit, self.quarter_index or 0, self.code._value_)
 
 

@@ -6,6 +6,7 @@ is a new entry. `LedgerAccount.balance` is a cached sum that `check_ledger` prov
 
 from uuid import UUID
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Coalesce
@@ -97,9 +98,12 @@ class JournalEntry(models.Model):
             models.UniqueConstraint(name="the_key_of_an_entry_is_used_once", fields=["key"])
         ]
         indexes = [
-            models.Index(fields=["customer", "-id"], name="entry_by_customer"),
+            # Read from its end for the newest first; descending, every new entry would split pages
+            # in the middle.
+            models.Index(fields=["customer", "id"], name="entry_by_customer"),
             models.Index(fields=["commit_id", "quarter_index"], name="entry_by_quarter"),
-            models.Index(fields=["accounting_date"], name="entry_by_accounting_date"),
+            # Entries are dated nearly in the order in which they come.
+            BrinIndex(fields=["accounting_date"], name="entry_by_accounting_date"),
             models.Index(
                 fields=["invoice"], name="entry_by_invoice", condition=Q(invoice__isnull=False)
             ),

@@ -6,6 +6,7 @@ that it balances is guarded again by the database.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +19,7 @@ import psycopg
 from django.db import IntegrityError, connection
 from django.db.models import Q, QuerySet, Sum
 
-from billing.domain.array_format import array_of, quoted_array_of, text_array_of
+from billing.domain.array_format import array_of, array_of_json
 from billing.domain.errors import Conflict, IdempotencyConflict
 from billing.domain.journal import (
     AccountCode,
@@ -36,8 +37,8 @@ from billing.models.ledger import NO_COMMIT
 _BOOK = """
 SELECT billing_book(%s, %s::bigint[], %s::uuid[], %s::int[], %s::text[],
     %s::text[], %s::text[], %s::bigint[], %s::uuid[], %s::int[], %s::int[], %s::date[],
-    %s::date[], %s::text[], %s::uuid[], %s::text[], %s::text[]::jsonb[],
-    %s::int[], %s::int[], %s::text[]::numeric[])"""
+    %s::date[], %s::text[], %s::uuid[], %s::text[], %s::jsonb[],
+    %s::int[], %s::int[], %s::numeric[])"""
 
 
 def post_entries(*, entries: Sequence[Entry], now: datetime) -> int:
@@ -61,7 +62,9 @@ def post_entries(*, entries: Sequence[Entry], now: datetime) -> int:
         connection.ensure_connection()
         with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
             # Django's own cursor would write the values into the statement, each quoted by itself.
-            answer = cursor.execute(_BOOK, [now, *_columns(booked)]).fetchone()
+            with _together_with_begin():
+                cursor.execute(_BOOK, [now, *_columns(booked)], prepare=True)
+            answer = cursor.fetchone()
             return int(answer[0]) if answer else 0
     except IntegrityError as error:
         if _constraint_of(error) == "the_key_of_an_entry_is_used_once":
@@ -74,6 +77,11 @@ def post_entries(*, entries: Sequence[Entry], now: datetime) -> int:
 def post_entry(*, entry: Entry, now: datetime) -> bool:
     """Book one entry once: whether it was new."""
     return post_entries(entries=[entry], now=now) == 1
+
+
+def _together_with_begin() -> AbstractContextManager[object]:
+    """BEGIN goes out with the first statement of a transaction, not on a round trip of its own."""
+    return connection.connection.pipeline() if connection.in_atomic_block else nullcontext()
 
 
 def _constraint_of(error: IntegrityError) -> str:
@@ -112,23 +120,23 @@ def _columns(booked: Sequence[_Told]) -> list[str]:
         array_of(codes),
         *_entry_columns(entries),
         array_of([print_ for _, _, print_ in booked]),
-        quoted_array_of([msgspec.json.encode(entry.evidence).decode() for entry in entries]),
-        *(array_of(column) for column in zip(*postings, strict=True)),
+        array_of_json([msgspec.json.encode(entry.evidence).decode() for entry in entries]),
+        *map(array_of, zip(*postings, strict=True)),
     ]
 
 
 def _entry_columns(entries: Sequence[Entry]) -> tuple[str, ...]:
     """What the columns of _BOOK from the keys to the invoices are of."""
     return (
-        text_array_of([entry.key for entry in entries]),
-        array_of([entry.code._value_ for entry in entries]),
+        array_of([entry.key for entry in entries]),
+        array_of([entry.code for entry in entries]),
         array_of([entry.scope.customer_id for entry in entries]),
         array_of([entry.scope.commit_id for entry in entries]),
         array_of([entry.quarter_index for entry in entries]),
         array_of([entry.origin_quarter_index for entry in entries]),
         array_of([entry.accounting_date for entry in entries]),
         array_of([entry.usage_date for entry in entries]),
-        text_array_of([entry.description for entry in entries]),
+        array_of([entry.description for entry in entries]),
         array_of([entry.invoice_id for entry in entries]),
     )
 

@@ -14,7 +14,7 @@ import msgspec
 import psycopg
 from django.db import connection, models
 
-from billing.domain.array_format import array_of, quoted_array_of
+from billing.domain.array_format import array_of, array_of_json
 
 
 def insert_rows(objects: Sequence[models.Model]) -> None:
@@ -77,7 +77,7 @@ def update_rows(objects: Iterable[models.Model], names: Sequence[str]) -> None:
     )
     values = _columns_of(ordered, [field.attname for field in fields])
     arrays = [
-        (quoted_array_of if isinstance(field, _QUOTED) else array_of)(_told(field, column))
+        (array_of_json if isinstance(field, models.JSONField) else array_of)(_told(field, column))
         for field, column in zip(fields, values, strict=True)
     ]
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
@@ -99,10 +99,6 @@ def _type(field: Any) -> str:
     """The column's type without its length, which a cast would cut values to without a word."""
     kind = field.rel_db_type(connection) if field.is_relation else field.db_type(connection)
     return str(kind).partition("(")[0]
-
-
-# Texts may hold anything; an instant has a blank in it.
-_QUOTED = (models.CharField, models.TextField, models.JSONField, models.DateTimeField)
 
 
 def _told(field: Any, values: Sequence[Any]) -> list[str | None]:

@@ -56,6 +56,9 @@ def test_a_batch_counts_only_what_is_new(acme: Customer) -> None:
     assert ledger.post_entries(entries=entries[:20], now=cast.NOW) == 20
     assert ledger.post_entries(entries=entries, now=cast.NOW) == 30
     assert ledger.post_entries(entries=[], now=cast.NOW) == 0
+    assert ledger.post_entries(entries=entries, now=cast.NOW) == 0
+    deferred = LedgerAccount.objects.get(code="deferred_revenue")
+    assert deferred.balance == Decimal("0.00000000005")
     assert proof.ledger_problems() == []
 
 

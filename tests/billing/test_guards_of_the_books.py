@@ -123,6 +123,17 @@ def test_an_entry_posts_to_accounts_of_its_customer(refused: Refused) -> None:
     refused(STRANGE, OTHERS, PLANTED, debit, credit)
 
 
+@pytest.mark.parametrize("owner", ["acme", "bolt"])
+def test_a_statement_of_postings_cannot_hide_one_to_anothers_account(
+    refused: Refused, owner: str
+) -> None:
+    """One posting is in order, the other's account is of a customer before or after its own."""
+    whose = f"(SELECT id FROM billing_customer WHERE key = '{owner}')"  # noqa: S608
+    planted = PLANTED.replace("customer_id, '", f"{whose}, '")
+    debit, credit = posting("5", "deferred_revenue"), posting("-5", "bank")
+    refused(STRANGE, OTHERS, planted, f"{debit} UNION ALL {credit.partition('amount)')[2]}")
+
+
 LINE = """INSERT INTO billing_invoiceline (invoice_id, position, kind, quarter_index, description,
     model, mode, meter, amount_cents, period_start, period_end, grant_ref)
     VALUES (gen_random_uuid(), 1, 'overage', 1, '', '', '', '', {cents}, now(), now(), '')"""

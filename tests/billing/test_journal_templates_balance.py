@@ -1,5 +1,7 @@
 """Every kind of entry is balanced by construction, and a wrong one cannot be built."""
 
+import hashlib
+import json
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
@@ -122,6 +124,43 @@ FEES = SCOPE.account(AccountCode.FEES)
 def test_a_wrong_entry_cannot_be_built(postings: tuple[Posting, ...], problem: str) -> None:
     with pytest.raises(InvariantViolation, match=problem):
         Entry("k", EntryCode.PAYMENT_STRIPE, SCOPE, DAY, postings)
+
+
+def hashed(*said: object) -> str:
+    """As Python's own JSON spells it, so that a faster way to it cannot change it unnoticed."""
+    text = json.dumps(said, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_fingerprint_is_the_one_that_older_entries_were_booked_with() -> None:
+    invoice, text = UUID("c0ffee00-0000-4000-8000-0000000000ff"), 'Zürich "quoted" \\ \n \u2028'
+    scope = Scope(12, UUID("0a0b0c0d-1111-4222-8333-444455556666"))
+    moves = journal.usage_moves(3, Decimal("1.5"), Decimal("-1E-12"))
+    entry = Entry(
+        "k/1", EntryCode.USAGE_LATE, scope, DAY, journal.postings_of(scope, *moves), 3, 1, text,
+        invoice, date(2026, 4, 3), {"b": [1, None, text], "a": {"z": "1", "y": 2}},
+    )  # fmt: skip
+    commit = str(scope.commit_id)
+    postings = [
+        ["12", commit, "0", "overage_revenue", "0.000000000001"],
+        ["12", commit, "0", "unbilled_receivable", "-0.000000000001"],
+        ["12", commit, "0", "usage_revenue", "-1.500000000000"],
+        ["12", commit, "3", "deferred_revenue", "1.500000000000"],
+    ]
+    assert journal.fingerprint(entry) == hashed(
+        "k/1", "usage.late", 12, commit, 3, 1, "2026-04-04", "2026-04-03", text, str(invoice),
+        {"a": {"y": 2, "z": "1"}, "b": [1, None, text]}, postings,
+    )  # fmt: skip
+
+
+def test_the_fingerprint_says_nothing_where_there_is_nothing() -> None:
+    scope, moves = Scope(1), journal.payment_moves(Decimal(1), outside_stripe=True)
+    postings = [["1", "", "0", "accounts_receivable", "-1.000000000000"]]
+    postings += [["1", "", "0", "bank", "1.000000000000"]]
+    entry = Entry("k", EntryCode.PAYMENT_OUTSIDE, scope, DAY, journal.postings_of(scope, *moves))
+    assert journal.fingerprint(entry) == hashed(
+        "k", "payment.outside_stripe", 1, "", None, None, "2026-04-04", None, "", "", {}, postings
+    )
 
 
 def test_the_fingerprint_tells_content_and_not_the_order_of_postings() -> None:

@@ -1,12 +1,17 @@
 """Rows written in sets arrive as they are: whatever is in their texts, and exact or not at all."""
 
+import json
+from datetime import date
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from billing.domain.array_format import array_of, array_of_json
 from billing.models import AuditEvent, Customer, LedgerAccount
 from billing.services import row_sets
 from tests.billing import cast
@@ -39,6 +44,26 @@ def test_texts_are_inserted_and_updated_as_they_are(db: None, rows: list[tuple[s
         row_sets.update_rows([customer], ["name", "email"])
         customer.refresh_from_db()
         assert (customer.name, customer.email) == (name, text)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(values=st.lists(TEXTS | st.none(), max_size=6))
+def test_an_array_says_what_its_list_said(db: None, values: list[str | None]) -> None:
+    """Whatever has to be escaped, and texts that look like nulls, numbers or brackets."""
+    spelled = [None if value is None else json.dumps(value) for value in values]
+    given = [array_of(values), array_of_json(spelled)]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::text[], %s::text[]", given)
+        assert cursor.fetchone() == (values, spelled)
+
+
+def test_an_array_of_anything_else() -> None:
+    one, day = UUID(int=10), date(2026, 4, 4)
+    whole, part = 10**18, Decimal("-0.000000000001")
+    given = [array_of([whole, None]), array_of([part]), array_of((one,)), array_of(iter([day]))]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT %s::bigint[], %s::numeric[], %s::uuid[], %s::date[]", given)
+        assert cursor.fetchone() == ([whole, None], [part], [one], [day])
 
 
 def test_nothing_is_rounded_on_its_way(acme: Customer) -> None:
