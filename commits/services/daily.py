@@ -27,7 +27,8 @@ from commits.services.books import sync_books
 from commits.services.chains import load_chains
 from commits.services.quarters import AHEAD, extend
 from commits.services.shared_closes import close_due, lend_a_hand
-from metering.models import Resolution, UnratedUsage, UsageDay
+from metering.models import DailyUsage, Resolution, UnratedUsage
+from metering.services import usage_deltas
 
 DAILY = "daily"
 DAY = timedelta(days=1)
@@ -39,6 +40,7 @@ CHUNK = 100
 
 def draw_down(*, now: datetime) -> int:
     """Book usage that the journal does not hold yet, for every chain that has any. Idempotent."""
+    usage_deltas.fold()
     posted = 0
     origins = stale_origins()
     for start in range(0, len(origins), CHUNK):
@@ -60,7 +62,7 @@ def stale_origins() -> list[UUID]:
         customer=OuterRef("commit__customer"), resolution=Resolution.RATED
     )
     rated = (
-        UsageDay.objects.filter(period=OuterRef("usage_period"))
+        DailyUsage.objects.filter(period=OuterRef("usage_period"))
         .order_by()
         .values("period")
         .annotate(total=Sum("amount"))

@@ -14,6 +14,7 @@ import msgspec
 FILE_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 FILE_TRAILER = b"\xff\xff"
 LENGTH = struct.Struct(">i").pack
+ROW_HEAD = struct.Struct(">h").pack  # how many columns follow
 NULL = LENGTH(-1)
 
 
@@ -32,7 +33,7 @@ def jsonb(said: dict[str, object]) -> bytes:
 
 
 # Object identifiers of types, which never change: pg_type.dat.
-BIGINT, SMALLINT, TEXT, INSTANT, JSONB = 20, 21, 25, 1184, 3802
+BIGINT, SMALLINT, INTEGER, TEXT, INSTANT, NUMERIC, JSONB = 20, 21, 23, 25, 1184, 1700, 3802
 _DIMENSION = struct.Struct(">iiiii").pack
 _NO_ELEMENTS = struct.Struct(">iii").pack
 
@@ -62,6 +63,13 @@ def bigints(values: Sequence[int], oid: int = BIGINT) -> bytes:
     words[1::3] = halves[0::2]
     words[2::3] = halves[1::2]
     return _array(oid, len(values), words.tobytes())
+
+
+def integers(values: Sequence[int]) -> bytes:
+    """An array of integer."""
+    words = Words("i", LENGTH(4) * (2 * len(values)))
+    words[1::2] = _swapped("i", values)
+    return _array(INTEGER, len(values), words.tobytes())
 
 
 def smallints(values: Sequence[int]) -> bytes:

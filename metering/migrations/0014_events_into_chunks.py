@@ -14,8 +14,8 @@ from typing import Any
 
 from django.db import migrations, models
 
-from metering.domain import chunks
-from metering.domain.chunks import Columns, Origin
+from metering.domain import chunks, reading
+from metering.domain.columns import Columns, Origin, instant_of, microseconds, month_of
 
 SQL = Path(__file__).parent / "sql"
 EVENTS_A_CHUNK = 1_000
@@ -80,7 +80,7 @@ def _columns(rows: list[tuple[Any, ...]]) -> Columns:
             labels.pop("region", None), labels.pop("async", None),
         )  # fmt: skip
         found.origin.append(numbers.setdefault(origin, len(numbers)))
-        found.occurred_us.append(chunks.microseconds(at))
+        found.occurred_us.append(microseconds(at))
         columns = (
             found.input_tokens, found.cached_input_tokens, found.output_tokens,
             found.reasoning_tokens, found.gpu_seconds, found.busy_gpu_seconds,
@@ -92,7 +92,7 @@ def _columns(rows: list[tuple[Any, ...]]) -> Columns:
         # Of an archived event the content is no longer known.
         content = (found.occurred_us[-1], *counted)
         found.fingerprints.append(
-            chunks.fingerprint(origin, content, labels or None) if name else 0
+            reading.fingerprint(origin, content, labels or None) if name else 0
         )
         found.place_in_request.append(place)
         if labels:
@@ -109,7 +109,7 @@ def move(_apps: Any, schema_editor: Any) -> None:
     with connection.cursor() as cursor:
         for rows in _requests(connection):
             columns, received_at = _columns(rows), rows[0][4]
-            month = chunks.month_of(received_at.astimezone(UTC))
+            month = month_of(received_at.astimezone(UTC))
             cursor.execute("SELECT metering_add_month(%s)", [month])
             cursor.execute(_SEQUENCE)
             chunk_id = (month << chunks.MONTH_SHIFT) + cursor.fetchone()[0]
@@ -118,7 +118,7 @@ def move(_apps: Any, schema_editor: Any) -> None:
                 (
                     "metering_usagechunk",
                     chunks.CHUNK_COLUMNS,
-                    [chunks.chunk_row(columns, chunk_id, chunks.microseconds(received_at))],
+                    [chunks.chunk_row(columns, chunk_id, microseconds(received_at))],
                 ),
             ):
                 with cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
@@ -129,8 +129,8 @@ def move(_apps: Any, schema_editor: Any) -> None:
                 " last_at, first_place, event_count, first_origin, origin_count, has_hardware)"
                 " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 [
-                    run.customer_id, rows[0][2], chunk_id, chunks.instant_of(run.first_us),
-                    chunks.instant_of(run.last_us), run.first_place, run.event_count,
+                    run.customer_id, rows[0][2], chunk_id, instant_of(run.first_us),
+                    instant_of(run.last_us), run.first_place, run.event_count,
                     run.first_origin, run.origin_count, run.has_hardware,
                 ],
             )  # fmt: skip

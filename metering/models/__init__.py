@@ -11,9 +11,11 @@ from metering.models.prices import (
 )
 from metering.models.private_prices import PrivatePriceRequest
 from metering.models.usage import (
+    DailyUsage,
     EventKey,
     EventKeySecret,
     EventKind,
+    HourlyUsage,
     Resolution,
     UnratedReason,
     UnratedUsage,
@@ -30,9 +32,11 @@ from metering.models.usage import (
 from metering.models.waivers import Waiver
 
 __all__ = [
+    "DailyUsage",
     "EventKey",
     "EventKeySecret",
     "EventKind",
+    "HourlyUsage",
     "Meter",
     "Price",
     "PriceBookVersion",

@@ -313,6 +313,45 @@ class UsageTotal(models.Model):
         return f"{self.model} {self.mode} {self.meter} {self.rate}"
 
 
+class HourlyUsage(models.Model):
+    """Rated usage of an hour as readers see it, in a view: rows of `UsageHour`, and beside them
+    what has not been folded into them yet, under the same keys."""
+
+    pk = models.CompositePrimaryKey("customer_id", "period_id", "hour", "model", "mode", "meter")
+    customer = _key_to("billing.Customer")
+    period = _key_to(UsagePeriod)
+    hour = models.DateTimeField()
+    model = models.TextField()
+    mode = models.TextField()
+    meter = models.TextField()
+    rate = rate_field()
+    quantity = models.DecimalField(max_digits=30, decimal_places=0)
+
+    class Meta:
+        managed = False
+        db_table = "metering_hourlyusage"
+
+    def __str__(self) -> str:
+        return f"{self.hour:%Y-%m-%d %H} {self.model} {self.meter}"
+
+
+class DailyUsage(models.Model):
+    """The same of a day: `UsageDay`, and what has not been folded into it yet."""
+
+    pk = models.CompositePrimaryKey("customer_id", "period_id", "day")
+    customer = _key_to("billing.Customer")
+    period = _key_to(UsagePeriod)
+    day = models.DateField()
+    amount = money_field()
+
+    class Meta:
+        managed = False
+        db_table = "metering_dailyusage"
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.amount}"
+
+
 class UnratedReason(models.TextChoices):
     NO_PRICE = "no_price", "No price for the model"
     NO_COMMIT = "no_commit", "No commit in force at its time"

@@ -17,7 +17,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from billing.domain.errors import Conflict, InvalidInput, InvariantViolation
-from metering.domain.chunks import month_of as number_of
+from metering.domain.columns import month_of as number_of
 from metering.models import UsageArchive
 from metering.services import archive_files
 from metering.services.partitions import beside, lock_partition, replace_partition

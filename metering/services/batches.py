@@ -6,14 +6,10 @@ Everything here is done before any lock is held.
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from metering.domain.chunks import (
-    MONTH_SHIFT,
-    VOID,
-    Columns,
-    month_of,
-    same_content,
-)
+from metering.domain.chunks import MONTH_SHIFT
+from metering.domain.columns import VOID, Columns, month_of
 from metering.domain.events import Refusal
+from metering.domain.reading import same_content
 from metering.services import event_store
 from metering.services.drawing_up import Group, sum_up
 

@@ -48,6 +48,9 @@ WITH asked AS (
         JOIN metering_usagehour AS kept ON kept.customer_id = asked.customer_id
             AND kept.period_id = period.id AND kept.hour = asked.hour
         UNION ALL
+        SELECT kept.customer_id, kept.hour, kept.model, kept.mode, kept.meter, kept.quantity
+        FROM asked JOIN metering_pendingusage AS kept USING (customer_id, hour)
+        UNION ALL
         SELECT waits.customer_id, asked.hour, waits.model, waits.mode, waits.meter, waits.quantity
         FROM asked JOIN metering_unratedusage AS waits ON waits.customer_id = asked.customer_id
             AND waits.occurred_at >= asked.hour

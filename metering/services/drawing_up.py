@@ -11,27 +11,23 @@ from decimal import Decimal
 
 from django.db import connection
 
-from metering.domain.chunks import Columns, instant_of
+from metering.domain.columns import Columns, instant_of
 from metering.domain.meters import (
     CACHED_INPUT_TOKENS,
     GPU_SECONDS,
     INPUT_TOKENS,
     OUTPUT_TOKENS,
 )
+from metering.domain.rated import RatedQuantity
 from metering.models import UnratedReason
-from metering.services.rating import SLOT, CustomerRates, RatedPeriod, hour_of
-from metering.services.rollups import RatedQuantity
+from metering.services.rating import SLOT_US, CustomerRates
 
 # The books hold 26 digits before the point. One event worth a trillion dollars is a mistake of its
 # sender; a hundred trillion of the largest that are taken fit.
 MOST_DOLLARS = Decimal(10) ** 12
 
-_SLOT_US = int(SLOT.total_seconds()) * 1_000_000
-
 # customer, slot since 2000, model, mode, meter
 Group = tuple[int, int, str, str, str]
-# customer, period, hour, model, mode, meter
-Rated = tuple[int, int, datetime, str, str, str]
 
 _WAIT = """
 INSERT INTO metering_unratedusage
@@ -63,30 +59,19 @@ def draw_up(*, sums: Mapping[Group, int], rates: Mapping[int, CustomerRates]) ->
     books can hold.
     """
     drawn = Drawn()
-    found: dict[Rated, RatedQuantity] = {}
-    periods: dict[tuple[int, int], tuple[RatedPeriod | None, datetime]] = {}
     for group, quantity in sums.items():
         customer_id, slot, model, mode, meter = group
-        mine = rates[customer_id]
-        place = periods.get((customer_id, slot))
-        if place is None:
-            instant = instant_of(slot * _SLOT_US)
-            place = periods[customer_id, slot] = (mine.period_at(instant), hour_of(instant))
-        period, hour = place
-        if period is None:
+        period_id, hour, rate = rates[customer_id].at_slot(slot, model, mode, meter)
+        if period_id is None:
             drawn.waiting[group] = (None, UnratedReason.NO_COMMIT.value)
-            continue
-        rate = mine.rate(period, hour, model, mode, meter)
-        if rate is None:
-            drawn.waiting[group] = (period.id, UnratedReason.NO_PRICE.value)
-            continue
-        if quantity * rate >= MOST_DOLLARS:
-            drawn.too_dear.add(group)
-        row: Rated = (customer_id, period.id, hour, model, mode, meter)
-        known = found.get(row)
-        quantity += known.quantity if known else 0
-        found[row] = RatedQuantity(*row, rate, quantity)
-    drawn.rated = list(found.values())
+        elif rate is None:
+            drawn.waiting[group] = (period_id, UnratedReason.NO_PRICE.value)
+        else:
+            if quantity * rate >= MOST_DOLLARS:
+                drawn.too_dear.add(group)
+            drawn.rated.append(
+                RatedQuantity(customer_id, period_id, hour, model, mode, meter, rate, quantity)
+            )
     return drawn
 
 
@@ -97,10 +82,7 @@ def too_dear(
     found: list[int] = []
     for position, group, quantity in _quantities(columns) if groups else ():
         if group in groups:
-            mine = rates[group[0]]
-            instant = instant_of(group[1] * _SLOT_US)
-            period = mine.period_at(instant)
-            rate = mine.rate(period, hour_of(instant), *group[2:]) if period else None
+            rate = rates[group[0]].at_slot(*group[1:]).rate
             if rate is not None and quantity * rate >= MOST_DOLLARS:
                 found.append(position)
     return found
@@ -117,7 +99,7 @@ def sum_up(columns: Columns) -> dict[Group, int]:
         columns.output_tokens,
         strict=True,
     ):
-        key = (number, occurred_us // _SLOT_US)
+        key = (number, occurred_us // SLOT_US)
         known = tokens.get(key)
         if known is None:
             tokens[key] = [uncached, cached, output]
@@ -152,7 +134,7 @@ def _quantities(columns: Columns) -> Iterator[tuple[int, Group, int]]:
         origin = columns.origins[number]
         for meter, quantity in zip(_TOKEN_METERS, counted, strict=True):
             if quantity:
-                slot = occurred_us // _SLOT_US
+                slot = occurred_us // SLOT_US
                 yield (
                     position,
                     (origin.customer_id, slot, origin.model, origin.mode, meter),
@@ -174,7 +156,7 @@ def _further_quantities(columns: Columns) -> Iterator[tuple[int, Group, int]]:
 
 def _group(columns: Columns, position: int, meter: str) -> Group:
     origin = columns.origins[columns.origin[position]]
-    slot = columns.occurred_us[position] // _SLOT_US
+    slot = columns.occurred_us[position] // SLOT_US
     return origin.customer_id, slot, origin.model, origin.mode, meter
 
 

@@ -13,10 +13,10 @@ from django.db import IntegrityError, connection
 
 from billing.domain.array_format import array_of
 from metering.domain import chunks
+from metering.domain.columns import Columns, microseconds
 
 _KEYS = f"COPY metering_eventkey ({chunks.KEY_COLUMNS}) FROM STDIN (FORMAT BINARY)"
 _CHUNKS = f"COPY metering_usagechunk ({chunks.CHUNK_COLUMNS}) FROM STDIN (FORMAT BINARY)"
-_RUNS = f"COPY metering_usagerun ({chunks.RUN_COLUMNS}) FROM STDIN (FORMAT BINARY)"
 _SECRET = "SELECT secret FROM metering_eventkeysecret"  # noqa: S105 (its statement, not a secret)
 _NEW_SECRET = (
     "INSERT INTO metering_eventkeysecret (id, secret) VALUES (1, %s) ON CONFLICT DO NOTHING"  # noqa: S105
@@ -79,9 +79,9 @@ def new_event_key_secret() -> bytes:
         return bytes(cursor.fetchone()[0])
 
 
-def insert(*, columns: chunks.Columns, chunk_id: int, received_at: datetime) -> None:
-    """Insert a chunk and the keys of its events. Needs no lock: until `insert_runs` has given them
-    their sequence numbers, nobody reads them.
+def insert(*, columns: Columns, chunk_id: int, received_at: datetime) -> None:
+    """Insert a chunk and the keys of its events. Needs no lock: until they have their sequence
+    numbers, nobody reads them.
 
     Raises EventKnown if one of the keys is there already, or comes twice; the database transaction
     is lost then. Keys go in sorted, so that two who bring the same ones wait in one order.
@@ -95,23 +95,7 @@ def insert(*, columns: chunks.Columns, chunk_id: int, received_at: datetime) -> 
         if getattr(error.__cause__, "sqlstate", None) == _UNIQUE_VIOLATION:
             raise EventKnown from error
         raise
-    _copy(_CHUNKS, [chunks.chunk_row(columns, chunk_id, chunks.microseconds(received_at))])
-
-
-def insert_runs(
-    *, columns: chunks.Columns, chunk_id: int, sequences: Mapping[int, int]
-) -> dict[int, int]:
-    """Give the events of a chunk their sequence numbers: each customer's last one.
-
-    `sequences` gives each customer's one before them. The usage locks must be held.
-    """
-    reached = dict(sequences)
-    rows = []
-    for run in columns.runs():
-        rows.append(chunks.run_row(run, chunk_id, reached[run.customer_id] + 1))
-        reached[run.customer_id] += run.event_count
-    _copy(_RUNS, rows)
-    return reached
+    _copy(_CHUNKS, [chunks.chunk_row(columns, chunk_id, microseconds(received_at))])
 
 
 def next_number() -> int:
@@ -123,7 +107,7 @@ def next_number() -> int:
 
 def insert_voids(
     *,
-    columns: chunks.Columns,
+    columns: Columns,
     targets: Sequence[tuple[int, int]],
     reached: Mapping[int, int],
 ) -> None:

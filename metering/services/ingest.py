@@ -15,8 +15,9 @@ from django.db import connection
 from billing.domain.array_format import array_of
 from billing.domain.errors import InvalidInput
 from metering.domain.bodies import MAX_BYTES, MAX_EVENTS, decode_events, unpack
-from metering.domain.chunks import columns_of, month_of
+from metering.domain.columns import month_of
 from metering.domain.events import Event, QuantitiesEvent, Refusal
+from metering.domain.reading import columns_of
 from metering.services import event_store, storing
 from metering.services.batches import Batch, IngestResult, without_known
 from metering.services.book_snapshot import read_price_book
@@ -100,8 +101,7 @@ def _look_up(
     """The key of the event keys, a number for a chunk, and the ids by key of those customers that
     events are about. Makes the partition of the month if this is its first request."""
     subjects = {event.subject for event in events if not isinstance(event, Refusal)}
-    # In quotes: there may be a customer called null.
-    keys = [f'"{key}"' for key in subjects if _CUSTOMER_KEY.fullmatch(key)]
+    keys = [key for key in subjects if _CUSTOMER_KEY.fullmatch(key)]
     with connection.cursor() as cursor:
         cursor.execute(_LOOK_UP, [month_of(now), array_of(keys)])
         secret, number, has_month, known, ids = cursor.fetchone()

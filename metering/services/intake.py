@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from django.db import OperationalError
 
-from metering.services import storing
+from metering.services import storing, usage_deltas
 from metering.services.batches import Batch, IngestResult
 
 MOST_EVENTS = 10_000  # of one transaction, unless a single request brings more
@@ -49,6 +49,7 @@ class Intake:
             mine.turn.wait()
         if mine.result is None and mine.error is None:
             self._lead(mine)
+            usage_deltas.fold_when_due()
         if mine.error is not None:
             raise mine.error
         if mine.result is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection
 
-from metering.models import UnratedUsage, UsageHour
+from metering.models import HourlyUsage, UnratedUsage
 from metering.services.rating import CustomerRates, hour_of, uncached_rates
 from metering.services.storage_proof import limited, storage_problems
 
@@ -54,8 +54,9 @@ _CHECKS = (
 SELECT customer_id, period_id, hour, model, mode, meter, coalesce(counted.quantity, 0)::numeric,
     coalesce(kept.quantity, 0)
 FROM counted FULL JOIN (
-    SELECT * FROM metering_usagehour
-    WHERE %(customer)s::bigint IS NULL OR customer_id = %(customer)s
+    SELECT customer_id, period_id, hour, model, mode, meter, sum(quantity) AS quantity
+    FROM metering_hourlyusage WHERE %(customer)s::bigint IS NULL OR customer_id = %(customer)s
+    GROUP BY 1, 2, 3, 4, 5, 6
 ) AS kept USING (customer_id, period_id, hour, model, mode, meter)
 WHERE coalesce(counted.quantity, 0) <> coalesce(kept.quantity, 0)""",
     ),
@@ -84,13 +85,13 @@ WHERE waits.resolved_at IS NULL AND live.chunk_id IS NULL
         """, counted AS (
     SELECT customer_id, period_id, (hour AT TIME ZONE 'UTC')::date AS day,
         sum(quantity * rate) AS amount
-    FROM metering_usagehour WHERE %(customer)s::bigint IS NULL OR customer_id = %(customer)s
+    FROM metering_hourlyusage WHERE %(customer)s::bigint IS NULL OR customer_id = %(customer)s
     GROUP BY 1, 2, 3
 )
 SELECT customer_id, period_id, day, coalesce(counted.amount, 0), coalesce(kept.amount, 0)
 FROM counted FULL JOIN (
-    SELECT * FROM metering_usageday
-    WHERE %(customer)s::bigint IS NULL OR customer_id = %(customer)s
+    SELECT customer_id, period_id, day, sum(amount) AS amount FROM metering_dailyusage
+    WHERE %(customer)s::bigint IS NULL OR customer_id = %(customer)s GROUP BY 1, 2, 3
 ) AS kept USING (customer_id, period_id, day)
 WHERE coalesce(counted.amount, 0) <> coalesce(kept.amount, 0)""",
     ),
@@ -98,14 +99,15 @@ WHERE coalesce(counted.amount, 0) <> coalesce(kept.amount, 0)""",
         "the total of customer {0}, period {1}, {2} {3} {4} at {5} is {7}; its hours make {6}",
         """, counted AS (
     SELECT customer_id, period_id, model, mode, meter, rate, sum(quantity) AS quantity
-    FROM metering_usagehour WHERE %(customer)s::bigint IS NULL OR customer_id = %(customer)s
+    FROM metering_hourlyusage WHERE %(customer)s::bigint IS NULL OR customer_id = %(customer)s
     GROUP BY 1, 2, 3, 4, 5, 6
 )
 SELECT customer_id, period_id, model, mode, meter, rate, coalesce(counted.quantity, 0),
     coalesce(kept.quantity, 0)
 FROM counted FULL JOIN (
-    SELECT * FROM metering_usagetotal
-    WHERE %(customer)s::bigint IS NULL OR customer_id = %(customer)s
+    SELECT customer_id, period_id, model, mode, meter, rate, sum(quantity) AS quantity
+    FROM metering_totalusage WHERE %(customer)s::bigint IS NULL OR customer_id = %(customer)s
+    GROUP BY 1, 2, 3, 4, 5, 6
 ) AS kept USING (customer_id, period_id, model, mode, meter, rate)
 WHERE coalesce(counted.quantity, 0) <> coalesce(kept.quantity, 0)""",
     ),
@@ -127,7 +129,7 @@ def rederive_rollups(*, customer_id: int | None = None) -> list[str]:
 
 def _wrong_rates(customer_id: int | None) -> Iterator[str]:
     """Rated hours whose rate is not what the price book and the terms make of it."""
-    hours = UsageHour.objects.filter(quantity__gt=0).order_by("customer_id", "period_id", "hour")
+    hours = HourlyUsage.objects.filter(quantity__gt=0).order_by("customer_id", "period_id", "hour")
     rows = _of_customer(hours, customer_id).values_list(
         "customer_id", "period_id", "hour", "model", "mode", "meter", "rate"
     )

@@ -6,12 +6,14 @@ dollars per single unit; periods are half-open.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from billing.domain.errors import NotFound
+from metering.domain.columns import instant_of
 from metering.domain.rates import (
     Dated,
     PriceBook,
@@ -26,9 +28,11 @@ from metering.services.book_snapshot import read_price_book
 
 CACHED_CUSTOMERS = 20_000
 CACHED_RATES = 100_000  # of one customer
+CACHED_SLOTS = 2_000  # of one customer: usage that is reported as it happens needs a few dozen
 HOUR = timedelta(hours=1)
 # Every time zone's offset is a multiple of this, so a slot lies within one period and one hour.
 SLOT = timedelta(minutes=15)
+SLOT_US = int(SLOT.total_seconds()) * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,14 @@ class RatedPeriod:
     terms: Terms
 
 
+class SlotRate(NamedTuple):
+    """Where usage of a slot belongs, and what a unit costs there; None where nothing says so."""
+
+    period_id: int | None
+    hour: datetime
+    rate: Decimal | None
+
+
 @dataclass(slots=True)
 class CustomerRates:
     """All periods of one customer, and every rate that was asked for so far."""
@@ -49,6 +61,7 @@ class CustomerRates:
     book: PriceBook
     periods: tuple[RatedPeriod, ...]
     known: dict[tuple[int, datetime, str, str, str], Decimal | None] = field(default_factory=dict)
+    slots: dict[tuple[int, str, str, str], SlotRate] = field(default_factory=dict)
 
     def period_at(self, instant: datetime) -> RatedPeriod | None:
         """The period that usage timed at `instant` belongs to."""
@@ -70,6 +83,19 @@ class CustomerRates:
         self.known[asked] = found.rate if found else None
         return self.known[asked]
 
+    def at_slot(self, slot: int, model: str, mode: str, meter: str) -> SlotRate:
+        """What usage in the slot of that number since 2000 is rated by."""
+        asked = (slot, model, mode, meter)
+        found = self.slots.get(asked)
+        if found is None:
+            instant = instant_of(slot * SLOT_US)
+            period, hour = self.period_at(instant), hour_of(instant)
+            rate = self.rate(period, hour, model, mode, meter) if period else None
+            if len(self.slots) >= CACHED_SLOTS:
+                self.slots.clear()
+            found = self.slots[asked] = SlotRate(period.id if period else None, hour, rate)
+        return found
+
     def explain(self, period: RatedPeriod, hour: datetime, key: PriceKey) -> Rate | None:
         """The same rate with its derivation.
 
@@ -79,7 +105,31 @@ class CustomerRates:
         return committed_rate(self.book, period.terms, key, max(hour, period.starts_at))
 
 
+@dataclass(frozen=True, slots=True)
+class KnownRates:
+    """The rates of some customers, and the versions of price book and terms that they go by."""
+
+    book_version: int
+    terms_versions: Mapping[int, int]
+    by_customer: Mapping[int, CustomerRates]
+
+
 _cache: dict[int, tuple[int, int, CustomerRates]] = {}
+
+
+def last_rates(customer_ids: Collection[int]) -> KnownRates | None:
+    """The rates of customers as they were when they were last asked for: they may have changed
+    since. None if one of them was not asked for lately, or at another price book."""
+    cached = {customer_id: _cache.get(customer_id) for customer_id in customer_ids}
+    found = {customer_id: one for customer_id, one in cached.items() if one is not None}
+    books = {book_version for book_version, _, _ in found.values()}
+    if len(found) < len(cached) or len(books) != 1:
+        return None
+    return KnownRates(
+        books.pop(),
+        {customer_id: version for customer_id, (_, version, _) in found.items()},
+        {customer_id: rates for customer_id, (_, _, rates) in found.items()},
+    )
 
 
 def customer_rates(

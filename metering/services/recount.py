@@ -97,8 +97,13 @@ _AMOUNTS = """
 )
 SELECT counted.period_id, (counted.hour AT TIME ZONE 'UTC')::date,
     sum(coalesce(counted.of_day, 0) * kept.rate), sum(coalesce(counted.of_period, 0) * kept.rate)
-FROM counted JOIN metering_usagehour AS kept
-    USING (customer_id, period_id, hour, model, mode, meter)
+FROM counted CROSS JOIN LATERAL (
+    SELECT kept.rate FROM metering_hourlyusage AS kept
+    WHERE kept.customer_id = counted.customer_id AND kept.period_id = counted.period_id
+        AND kept.hour = counted.hour AND kept.model = counted.model AND kept.mode = counted.mode
+        AND kept.meter = counted.meter
+    ORDER BY kept.quantity DESC LIMIT 1
+) AS kept
 GROUP BY 1, 2"""
 
 

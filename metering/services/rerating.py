@@ -10,10 +10,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from billing.domain.errors import Conflict
+from metering.domain.rated import RatedQuantity
 from metering.domain.rates import PriceKey
 from metering.models import UsageHour, UsagePeriod, UsageState, UsageTotal
 from metering.services.rating import customer_rates
-from metering.services.rollups import RatedQuantity, add_usage, forget_empty
+from metering.services.rollups import add_usage, forget_empty
+from metering.services.usage_deltas import hold
 
 
 def refuse_changed_rates(
@@ -24,6 +26,7 @@ def refuse_changed_rates(
     Called after the change, in its database transaction, with the price book locked or the
     customer's usage locked: raising takes the change back.
     """
+    hold()
     totals = UsageTotal.objects.filter(model__in=list(models), quantity__gt=0)
     if customer_id is not None:
         totals = totals.filter(customer_id=customer_id)
@@ -43,6 +46,7 @@ def rerate_hours(*, card_id: int, start: datetime) -> None:
             "customer_id", "id"
         )
     )
+    hold()
     before, after = [], []
     for row, rate in _rates_now(periods, start, None):
         if rate is not None and rate != row.rate and row.quantity:

@@ -1,34 +1,21 @@
 """Writes the three rollups: hours, days and totals of rated usage, always together.
 
-Owns their one rule: they change in the database transaction that changes what they count, under
-the customer's usage lock. Quantities may be negative (a void, a period cut short); what remains
-never is, by constraint. Amounts are quantity x rate, exact, summed by the database in NUMERIC.
+Owns their one rule: what they say changes in the database transaction that changes what they count,
+under the customer's usage lock. Ingest only adds, and leaves that to `usage_deltas`; here is what
+changes rollups that are there. Quantities may be negative (a void, a period cut short); what
+remains never is, by constraint. Amounts are quantity x rate, exact, summed by the database in
+NUMERIC.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
-from decimal import Decimal
 from itertools import pairwise
-from typing import NamedTuple
 
 from django.db import connection
 
 from billing.domain.array_format import array_of
 from billing.domain.errors import InvariantViolation
-
-
-class RatedQuantity(NamedTuple):
-    """A signed quantity of one hour of a period, at its rate in dollars per unit."""
-
-    customer_id: int
-    period_id: int
-    hour: datetime
-    model: str
-    mode: str
-    meter: str
-    rate: Decimal
-    quantity: int
-
+from metering.domain.rated import RatedQuantity
+from metering.services.usage_deltas import hold
 
 _ADD = (
     "SELECT metering_add_usage(%s::bigint[], %s::bigint[], %s::bigint[], %s::int[], %s::numeric[],"
@@ -42,22 +29,21 @@ def add_usage(*, rows: Sequence[RatedQuantity]) -> None:
     Several of one hour and key are netted first. Raises InvariantViolation if an hour has been
     rated at another rate, or if something is taken off that was never counted.
     """
-    # Rows are written in key order. Customers are locked by then, so this is not for the locks but
-    # for the index pages.
+    # Rows are written in key order, which is that of the index pages.
     written = [row for row in _netted(sorted(rows)) if row.quantity]
     if not written:
         return
+    hold()
     names: dict[tuple[str, str, str], int] = {}
     numbers = [names.setdefault(row[3:6], len(names) + 1) for row in written]
     customers, periods, hours, _, _, _, rates, quantities = zip(*written, strict=True)
-    seconds = {hour: int(hour.timestamp()) for hour in set(hours)}
     with connection.cursor() as cursor:
         cursor.execute(
             _ADD,
             [
                 array_of(customers),
                 array_of(periods),
-                array_of(seconds[hour] for hour in hours),
+                array_of(int(hour.timestamp()) for hour in hours),
                 array_of(numbers),
                 array_of(f"{rate:f}" for rate in rates),
                 array_of(quantities),

@@ -1,31 +1,31 @@
-"""One database transaction of ingest: keys, chunks, locks, rates, rollups, what waits, sequences.
+"""One database transaction of ingest: keys, chunks, what was added, what waits, sequences.
 
 Nearly every batch is new, so its keys are copied straight into their table; only when one is there
-already is the transaction given up, and the known ones are looked up. Keys and chunks go in before
-any customer is locked: what others wait for is only the counting, which is short. A batch with
-voids locks first, because what it takes back must hold still.
+already is the transaction given up, and the known ones are looked up. Nobody is locked meanwhile:
+rates are those that were in force when they were last looked at, and that they still are is asked
+together with the sequence numbers, which come last. A batch with voids locks first, because what
+it takes back must hold still.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from billing.domain.array_format import array_of
 from billing.services.retrying import retried
-from metering.domain.chunks import VOID, Columns
+from metering.domain.columns import VOID, Columns
 from metering.domain.events import Refusal
 from metering.services import event_store
 from metering.services.batches import Batch, IngestResult
 from metering.services.drawing_up import Group, draw_up, too_dear, write_waiting
-from metering.services.rating import CustomerRates, customer_rates
+from metering.services.numbering import LOCK_SECONDS, TermsChanged, number_events
+from metering.services.rating import KnownRates, customer_rates, last_rates
 from metering.services.rollups import add_usage
-from metering.services.usage_lock import LockedUsage, lock_usage_and_book
+from metering.services.usage_deltas import note_usage
+from metering.services.usage_lock import lock_usage_and_book
 from metering.services.voids import accept_voids
 
-# A close may hold the locks for some seconds. Who waits longer is told to try again, so that what
-# waits does not pile up.
-LOCK_SECONDS = 15
 _TOO_DEAR = "it would be worth a trillion dollars or more"
 
 
@@ -79,13 +79,16 @@ def _store_alone(batch: Batch, *, durable: bool) -> IngestResult:
 
 @retried
 def _attempt(batches: Sequence[Batch], *, durable: bool) -> list[IngestResult]:
-    """One transaction. Raises EventKnown, _TooDear; of one that failed nothing was kept."""
-    refused: list[Refusal] = []
-    with transaction.atomic(durable=durable):
-        if batches[0].has_voids:
-            waiting, refused = _accept_voids_too(batches[0])
-        else:
-            waiting = _accept(batches)
+    """One transaction, or a second one with the rates of this moment. Raises EventKnown, _TooDear;
+    of one that failed nothing was kept."""
+    store_all = _store_with_voids if batches[0].has_voids else _store_usage
+    customers = {origin.customer_id for batch in batches for origin in batch.columns.origins}
+    try:
+        with transaction.atomic(durable=durable):
+            waiting, refused = store_all(batches, last_rates(customers) or _locked(customers))
+    except TermsChanged:
+        with transaction.atomic(durable=durable):
+            waiting, refused = store_all(batches, _locked(customers))
     # Results change once it is certain: the transaction may be tried again.
     for batch, unrated in zip(batches, waiting, strict=True):
         batch.result.accepted += len(batch.columns) - len(refused)
@@ -94,57 +97,67 @@ def _attempt(batches: Sequence[Batch], *, durable: bool) -> list[IngestResult]:
     return [batch.result for batch in batches]
 
 
-def _accept(batches: Sequence[Batch]) -> list[int]:
+def _store_usage(batches: Sequence[Batch], rates: KnownRates) -> tuple[list[int], list[Refusal]]:
     """Store usage as one chunk: how many events of each batch wait to be rated."""
     first, now = batches[0], max(batch.now for batch in batches)
     if len(batches) == 1:
         columns, owners = first.columns, [0] * len(first.columns)
     else:
         columns, owners = Columns.joined([batch.columns for batch in batches])
-    event_store.insert(columns=columns, chunk_id=first.chunk_id, received_at=now)
-    states, rates = _locked(columns)
-    drawn = draw_up(sums=_sums(batches), rates=rates)
-    if dear := too_dear(columns=columns, groups=drawn.too_dear, rates=rates):
-        raise _TooDear(dear)
-    waiting = write_waiting(
-        columns=columns, chunk_id=first.chunk_id, waiting=drawn.waiting, now=now
-    )
-    add_usage(rows=drawn.rated)
-    _number(columns, first.chunk_id, {one: state.ingest_seq for one, state in states.items()})
+    waiting, _ = _store_chunk(columns, _sums(batches), first.chunk_id, rates, now)
     counted = Counter(owners[position] for position in waiting)
-    return [counted[index] for index in range(len(batches))]
+    return [counted[index] for index in range(len(batches))], []
 
 
-def _accept_voids_too(batch: Batch) -> tuple[list[int], list[Refusal]]:
+def _store_chunk(
+    columns: Columns,
+    sums: Mapping[Group, int],
+    chunk_id: int,
+    rates: KnownRates,
+    now: datetime,
+) -> tuple[set[int], dict[int, int]]:
+    """Store events as a chunk: which of them wait, and the last sequence number of each customer.
+
+    Whatever can be written without the locks is written before them.
+    """
+    event_store.insert(columns=columns, chunk_id=chunk_id, received_at=now)
+    drawn = draw_up(sums=sums, rates=rates.by_customer)
+    if dear := too_dear(columns=columns, groups=drawn.too_dear, rates=rates.by_customer):
+        raise _TooDear(dear)
+    waiting = write_waiting(columns=columns, chunk_id=chunk_id, waiting=drawn.waiting, now=now)
+    note_usage(rows=drawn.rated)
+    return waiting, number_events(columns=columns, chunk_id=chunk_id, rates=rates)
+
+
+def _store_with_voids(
+    batches: Sequence[Batch], rates: KnownRates
+) -> tuple[list[int], list[Refusal]]:
     """Store a batch in which events are taken back: how many wait, and which voids are refused.
 
-    By the time of its voids its usage is stored, so that a void may stand before its target.
+    By the time of its voids its usage is stored, so that a void may stand before its target. What
+    they take back must hold still, and so must what it was rated by: the locks come first.
     """
-    states, rates = _locked(batch.columns)
-    sequences = {one: state.ingest_seq for one, state in states.items()}
+    [batch] = batches
+    rates = _locked(rates.by_customer.keys())
     is_void = [batch.columns.origins[one].kind == VOID for one in batch.columns.origin]
     usage, voids = batch.only([not one for one in is_void]), batch.columns.only(is_void)
     if event_store.fingerprints(refs=voids.refs()):
         raise event_store.EventKnown
+    waiting: set[int] = set()
     if len(usage.columns):
-        event_store.insert(columns=usage.columns, chunk_id=usage.chunk_id, received_at=batch.now)
-    drawn = draw_up(sums=usage.sums, rates=rates)
-    if dear := too_dear(columns=usage.columns, groups=drawn.too_dear, rates=rates):
-        places = [at for at, one in enumerate(is_void) if not one]
-        raise _TooDear([places[position] for position in dear])
-    waiting = write_waiting(
-        columns=usage.columns, chunk_id=usage.chunk_id, waiting=drawn.waiting, now=batch.now
-    )
-    voided = accept_voids(columns=voids, rates=rates, now=batch.now)
-    add_usage(rows=[*drawn.rated, *voided.taken_off])
-    if len(usage.columns):
-        sequences = _number(usage.columns, usage.chunk_id, sequences)
+        try:
+            waiting, _ = _store_chunk(usage.columns, usage.sums, usage.chunk_id, rates, batch.now)
+        except _TooDear as error:
+            places = [at for at, one in enumerate(is_void) if not one]
+            raise _TooDear([places[position] for position in error.positions]) from error
+    voided = accept_voids(columns=voids, rates=rates.by_customer, now=batch.now)
+    add_usage(rows=voided.taken_off)
     left = voids.only([at not in voided.refused for at in range(len(voids))])
     if len(left):
         new = Batch.of(left, event_store.next_number(), IngestResult(), batch.now)
         event_store.insert(columns=left, chunk_id=new.chunk_id, received_at=batch.now)
-        sequences = _number(left, new.chunk_id, sequences)
-        event_store.insert_voids(columns=left, targets=voided.targets, reached=sequences)
+        reached = number_events(columns=left, chunk_id=new.chunk_id, rates=rates)
+        event_store.insert_voids(columns=left, targets=voided.targets, reached=reached)
     refused = [
         Refusal(voids.place_in_request[position], voids.ids[position], code, detail)
         for position, (code, detail) in voided.refused.items()
@@ -152,17 +165,14 @@ def _accept_voids_too(batch: Batch) -> tuple[list[int], list[Refusal]]:
     return [len(waiting)], refused
 
 
-def _locked(columns: Columns) -> tuple[dict[int, LockedUsage], Mapping[int, CustomerRates]]:
-    """Lock the usage of all customers of some events: their states, and their rates."""
+def _locked(customers: Collection[int]) -> KnownRates:
+    """Lock the usage of customers, and read their rates."""
     states, book_version = lock_usage_and_book(
-        customer_ids=list({origin.customer_id for origin in columns.origins}),
-        wait_seconds=LOCK_SECONDS,
+        customer_ids=list(customers), wait_seconds=LOCK_SECONDS
     )
-    rates = customer_rates(
-        terms_versions={customer_id: one.terms_version for customer_id, one in states.items()},
-        book_version=book_version,
-    )
-    return states, rates
+    versions = {customer_id: state.terms_version for customer_id, state in states.items()}
+    rates = customer_rates(terms_versions=versions, book_version=book_version)
+    return KnownRates(book_version, versions, rates)
 
 
 def _sums(batches: Sequence[Batch]) -> dict[Group, int]:
@@ -173,17 +183,3 @@ def _sums(batches: Sequence[Batch]) -> dict[Group, int]:
         for group, quantity in batch.sums.items():
             sums[group] = sums.get(group, 0) + quantity
     return sums
-
-
-def _number(columns: Columns, chunk_id: int, sequences: Mapping[int, int]) -> dict[int, int]:
-    """Give the events of a chunk their sequence numbers: each customer's last one."""
-    reached = event_store.insert_runs(columns=columns, chunk_id=chunk_id, sequences=sequences)
-    moved = [one for one, seq in sequences.items() if reached[one] != seq]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE metering_usagestate AS state SET ingest_seq = fresh.seq"
-            " FROM unnest(%s::bigint[], %s::bigint[]) AS fresh (customer_id, seq)"
-            " WHERE state.customer_id = fresh.customer_id",
-            [array_of(moved), array_of(reached[one] for one in moved)],
-        )
-    return reached

@@ -32,25 +32,34 @@ class GroupTotal:
         return self.rate * self.quantity
 
 
-# `period` is joined for its customer, with which the rollups' keys begin.
-_GROUPS = """
+# `period` is joined for its customer, with which the rollups' keys begin. What has not been folded
+# in yet stands beside, because a join would make of a view of both a scan of everything.
+_TOTALS = """
 SELECT kept.period_id, kept.model, kept.mode, kept.meter, kept.rate, kept.quantity
 FROM metering_usagetotal AS kept JOIN metering_usageperiod AS period
     ON kept.customer_id = period.customer_id AND kept.period_id = period.id
-WHERE period.id = ANY(%s) AND kept.quantity <> 0"""
-_AMOUNTS = """
-SELECT kept.period_id, sum(kept.quantity * kept.rate)
-FROM metering_usagetotal AS kept JOIN metering_usageperiod AS period
-    ON kept.customer_id = period.customer_id AND kept.period_id = period.id
-WHERE period.id = ANY(%s) GROUP BY kept.period_id"""
+WHERE period.id = ANY(%(periods)s) AND kept.quantity <> 0
+UNION ALL
+SELECT period_id, model, mode, meter, rate, quantity FROM metering_pendingusage
+WHERE period_id = ANY(%(periods)s)"""
+_GROUPS = f"""
+SELECT period_id, model, mode, meter, rate, sum(quantity) FROM ({_TOTALS}) AS kept
+GROUP BY 1, 2, 3, 4, 5"""  # noqa: S608 (of this module alone)
+_AMOUNTS = f"""
+SELECT period_id, sum(quantity * rate) FROM ({_TOTALS}) AS kept GROUP BY 1"""  # noqa: S608
 _DAYS = """
-SELECT kept.period_id, kept.day, kept.amount
-FROM metering_usageday AS kept JOIN metering_usageperiod AS period
-    ON kept.customer_id = period.customer_id AND kept.period_id = period.id
-WHERE period.id = ANY(%s) ORDER BY kept.period_id, kept.day"""
+SELECT period_id, day, sum(amount) FROM (
+    SELECT kept.period_id, kept.day, kept.amount
+    FROM metering_usageday AS kept JOIN metering_usageperiod AS period
+        ON kept.customer_id = period.customer_id AND kept.period_id = period.id
+    WHERE period.id = ANY(%(periods)s)
+    UNION ALL
+    SELECT period_id, (hour AT TIME ZONE 'UTC')::date, (quantity * rate)::numeric(38, 12)
+    FROM metering_pendingusage WHERE period_id = ANY(%(periods)s)
+) AS kept GROUP BY 1, 2 ORDER BY 1, 2"""
 _BEFORE = """
 SELECT coalesce((
-    SELECT sum(kept.quantity * kept.rate) FROM metering_usagehour AS kept
+    SELECT sum(kept.quantity * kept.rate) FROM metering_hourlyusage AS kept
     WHERE kept.customer_id = period.customer_id AND kept.period_id = period.id
       AND kept.hour < asked.instant), 0)
 FROM metering_usageperiod AS period,
@@ -65,7 +74,7 @@ def period_totals(*, period_ids: Sequence[int]) -> dict[int, list[GroupTotal]]:
     """The groups of each period, sorted by model, mode, meter and rate. Zeros are left out."""
     found: dict[int, list[GroupTotal]] = {period_id: [] for period_id in period_ids}
     with connection.cursor() as cursor:
-        cursor.execute(_GROUPS, [list(found)])
+        cursor.execute(_GROUPS, {"periods": list(found)})
         for period_id, model, mode, meter, rate, quantity in cursor.fetchall():
             found[period_id].append(GroupTotal(model, mode, meter, rate, int(quantity)))
     for groups in found.values():
@@ -77,7 +86,7 @@ def period_amounts(*, period_ids: Sequence[int]) -> dict[int, Decimal]:
     """The exact dollars of each period; zero where nothing was rated."""
     found = dict.fromkeys(period_ids, ZERO)
     with connection.cursor() as cursor:
-        cursor.execute(_AMOUNTS, [list(found)])
+        cursor.execute(_AMOUNTS, {"periods": list(found)})
         found.update(cursor.fetchall())
     return found
 
@@ -86,7 +95,7 @@ def day_amounts(*, period_ids: Sequence[int]) -> dict[int, dict[date, Decimal]]:
     """The exact dollars of each UTC day of each period, in the order of days."""
     found: dict[int, dict[date, Decimal]] = {period_id: {} for period_id in period_ids}
     with connection.cursor() as cursor:
-        cursor.execute(_DAYS, [list(found)])
+        cursor.execute(_DAYS, {"periods": list(found)})
         for period_id, day, amount in cursor.fetchall():
             found[period_id][day] = amount
     return found

@@ -11,9 +11,11 @@ from typing import Any
 
 from django.db import connection
 
+from metering.domain.rated import RatedQuantity
 from metering.models import UnratedReason, UsageState
 from metering.services.rating import customer_rates, hour_of
-from metering.services.rollups import RatedQuantity, add_usage
+from metering.services.rollups import add_usage
+from metering.services.usage_deltas import hold
 
 # A slot (rating.SLOT) lies within one hour and one period, so one verdict serves all of it.
 _WAITING = """
@@ -190,6 +192,7 @@ def detach_usage(
     What was rated leaves the rollups at the rate that it had; what was waived or voided keeps its
     resolution. Goes through the customer's events of that time: meant for a cut near now.
     """
+    hold()
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS metering_detached")
         cursor.execute(_LIVE, {"customer": customer_id, "start": start, "end": end})

@@ -23,7 +23,7 @@ DIMENSIONS = {
 }
 
 _FROM_HOURS = """
-SELECT hour, NULL::text AS project, model, mode, meter, rate, quantity FROM metering_usagehour
+SELECT hour, NULL::text AS project, model, mode, meter, rate, quantity FROM metering_hourlyusage
 WHERE customer_id = %(customer)s AND hour >= %(start)s AND hour < %(end)s
     AND period_id IN (
         SELECT id FROM metering_usageperiod WHERE customer_id = %(customer)s
@@ -58,9 +58,14 @@ WHERE event.customer_id = %(customer)s AND event.kind <> 4 AND reported.quantity
             AND known.meter = reported.meter AND known.resolution <> 'rated')
 GROUP BY 1, 2, 3, 4, 5, 6, 7
 )
-SELECT kept.hour, used.project, kept.model, kept.mode, kept.meter, kept.rate, used.quantity
-FROM used JOIN metering_usagehour AS kept
-    USING (customer_id, period_id, hour, model, mode, meter)"""
+SELECT used.hour, used.project, used.model, used.mode, used.meter, kept.rate, used.quantity
+FROM used CROSS JOIN LATERAL (
+    SELECT kept.rate FROM metering_hourlyusage AS kept
+    WHERE kept.customer_id = used.customer_id AND kept.period_id = used.period_id
+        AND kept.hour = used.hour AND kept.model = used.model AND kept.mode = used.mode
+        AND kept.meter = used.meter AND kept.quantity > 0
+    LIMIT 1
+) AS kept"""
 
 _IDLE = """
 SELECT coalesce(sum(event.gpu_seconds - event.busy_gpu_seconds), 0),
@@ -68,9 +73,14 @@ SELECT coalesce(sum(event.gpu_seconds - event.busy_gpu_seconds), 0),
 FROM metering_usageevent AS event
 JOIN metering_usageperiod AS period ON period.customer_id = event.customer_id
     AND event.occurred_at >= period.starts_at AND event.occurred_at < period.ends_at
-JOIN metering_usagehour AS kept ON kept.customer_id = event.customer_id
-    AND kept.period_id = period.id AND kept.hour = date_trunc('hour', event.occurred_at, 'UTC')
-    AND kept.model = event.model AND kept.mode = event.mode AND kept.meter = 'gpu_seconds'
+CROSS JOIN LATERAL (
+    SELECT kept.rate FROM metering_hourlyusage AS kept
+    WHERE kept.customer_id = event.customer_id AND kept.period_id = period.id
+        AND kept.hour = date_trunc('hour', event.occurred_at, 'UTC')
+        AND kept.model = event.model AND kept.mode = event.mode
+        AND kept.meter = 'gpu_seconds' AND kept.quantity > 0
+    LIMIT 1
+) AS kept
 WHERE event.customer_id = %(customer)s AND event.has_hardware AND event.kind = 2
     AND event.run_last_at >= %(start)s AND event.run_first_at < %(end)s
     AND event.occurred_at >= %(start)s AND event.occurred_at < %(end)s

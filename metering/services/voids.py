@@ -12,11 +12,11 @@ from datetime import datetime
 from django.db import connection
 
 from billing.domain.errors import InvariantViolation
-from metering.domain.chunks import VOID, Columns
+from metering.domain.columns import VOID, Columns
+from metering.domain.rated import RatedQuantity
 from metering.services import event_store
 from metering.services.event_store import StoredEvent
 from metering.services.rating import CustomerRates, hour_of
-from metering.services.rollups import RatedQuantity
 
 _UNRATED = """
 WITH asked AS (

@@ -104,11 +104,11 @@ def _use_daily(customer: Customer, start: date, end: date, dollars: int) -> None
         scale = dollars * (100 + 9 * (day.toordinal() % 7) - 45 * (day.weekday() > 4))
         noon = datetime(day.year, day.month, day.day, 12, 0, tzinfo=UTC)
         events += [
-            _event(customer, f"llama-{day}", noon, "llama-3.3-70b", {
+            usage_event(customer, f"llama-{day}", noon, "llama-3.3-70b", {
                 "input_tokens": scale * 7_000 + 137, "cached_input_tokens": scale * 2_000,
                 "output_tokens": scale * 1_300,
             }),
-            _event(customer, f"deepseek-{day}", noon, "deepseek-v3.1", {
+            usage_event(customer, f"deepseek-{day}", noon, "deepseek-v3.1", {
                 "input_tokens": scale * 2_500, "output_tokens": scale * 900 + 11,
             }),
             _gpu_event(customer, f"gpu-{day}", noon, scale * 4),
@@ -120,7 +120,7 @@ def _use_daily(customer: Customer, start: date, end: date, dollars: int) -> None
         send(batch, now=latest + timedelta(hours=1))
 
 
-def _event(
+def usage_event(
     customer: Customer, name: str, when: datetime, model: str, tokens: dict[str, int]
 ) -> dict[str, Any]:
     return {
@@ -143,7 +143,7 @@ def _gpu_event(customer: Customer, name: str, when: datetime, seconds: int) -> d
 
 def _use_unpriced(customer: Customer) -> None:
     when = at("2026-05-19T10:00")
-    send([_event(customer, "new-1", when, "mystery-1", {"input_tokens": 12_000})], now=when)
+    send([usage_event(customer, "new-1", when, "mystery-1", {"input_tokens": 12_000})], now=when)
 
 
 def _people(acme: Customer, bolt: Customer, dune: Customer) -> None:

@@ -258,6 +258,14 @@ def of_metering() -> dict[str, str]:
         "an_archive_holds_a_stretch_of_time": again("metering_usagearchive", ends_at="starts_at"),
         "usage_of_an_hour_is_not_negative": change("metering_usagehour", "quantity = -1"),
         "usage_of_a_period_is_not_negative": change("metering_usagetotal", "quantity = -1"),
+        "a_usage_delta_is_never_changed": change("metering_usagedelta", "hours = periods"),
+        "the_usage_deltas_are_never_emptied": emptied("metering_usagedelta"),
+        "the_columns_of_a_usage_delta_are_of_one_length": again(
+            "metering_usagedelta", hours="hours || 1::bigint"
+        ),
+        "a_usage_delta_only_adds": again(
+            "metering_usagedelta", quantities="array_fill(0::bigint, ARRAY[cardinality(hours)])"
+        ),
         "one_unrated_row_per_event_and_meter": again("metering_unratedusage"),
         "waiver_has_a_reason": change("metering_waiver", "reason = ''"),
         **requests(

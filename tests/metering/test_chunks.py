@@ -9,15 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metering.domain.bodies import decode_events
-from metering.domain.chunks import (
-    Columns,
-    EventKeys,
-    columns_of,
-    fingerprint,
-    instant_of,
-    microseconds,
-)
+from metering.domain.columns import Columns, instant_of, microseconds
 from metering.domain.events import Refusal
+from metering.domain.reading import EventKeys, columns_of, fingerprint
 from tests.metering.conftest import NOW
 from tests.metering.sending import event, tokens, void
 

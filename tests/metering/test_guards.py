@@ -5,6 +5,7 @@ from django.db import IntegrityError, connection, transaction
 
 from billing.models import Customer
 from metering.models import UsageEvent
+from metering.services import usage_deltas
 from tests.metering.conftest import open_terms
 from tests.metering.sending import send, tokens
 
@@ -28,6 +29,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("prices")]
         "INSERT INTO metering_eventkeysecret (id, secret) VALUES (2, 'x')",
         "UPDATE metering_usagehour SET quantity = -1",
         "UPDATE metering_usagetotal SET quantity = -1",
+        "UPDATE metering_usagedelta SET quantities = ARRAY[2]",
+        "TRUNCATE metering_usagedelta",
         "UPDATE metering_price SET effective_at = effective_at + interval '1 minute'",
         "UPDATE metering_price SET price = -1",
     ],
@@ -35,6 +38,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("prices")]
 def test_the_database_refuses(acme: Customer, statement: str) -> None:
     open_terms(acme)
     send(tokens("a"))
+    usage_deltas.fold()
+    send(tokens("b"))
     with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
-    assert UsageEvent.objects.get().output_tokens == 1_000_000
+    assert {event.output_tokens for event in UsageEvent.objects.all()} == {1_000_000}

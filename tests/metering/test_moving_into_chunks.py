@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +14,9 @@ from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
 from billing.models import Customer
-from metering.domain.chunks import EventKeys
+from metering.domain.reading import EventKeys
 from metering.models import UnratedUsage, UsageEvent
 from metering.services.proof import rederive_rollups
-from metering.services.rollups import RatedQuantity, add_usage
 from tests.metering.conftest import FEB, NOW, list_prices, make_customer, open_terms
 from tests.metering.sending import AT, codes, event, send, tokens, void
 
@@ -140,18 +138,19 @@ def fill(acme: Customer, bolt: Customer) -> None:
     put_waiting(acme, period.pk, "waits")
     put_waiting(acme, period.pk, "never", "voided")
     hour = TIME.replace(minute=0)
-    add_usage(
-        rows=[
-            RatedQuantity(acme.pk, period.pk, hour, model, mode, meter, Decimal(rate), quantity)
-            for model, mode, meter, rate, quantity in (
-                ("llama", "serverless", "input_tokens", "0.000001", 10),
-                ("llama", "serverless", "cached_input_tokens", "0.0000005", 5),
-                ("llama", "serverless", "output_tokens", "0.000002", 150),
-                ("flux", "serverless", "images", "0.04", 4),
-                ("h100", "dedicated", "gpu_seconds", "0.001", 3600),
+    with connection.cursor() as cursor:
+        for model, mode, meter, rate, quantity in (
+            ("llama", "serverless", "input_tokens", "0.000001", 10),
+            ("llama", "serverless", "cached_input_tokens", "0.0000005", 5),
+            ("llama", "serverless", "output_tokens", "0.000002", 150),
+            ("flux", "serverless", "images", "0.04", 4),
+            ("h100", "dedicated", "gpu_seconds", "0.001", 3600),
+        ):
+            cursor.execute(
+                "SELECT metering_add_usage(ARRAY[%s], ARRAY[%s], ARRAY[%s], ARRAY[1],"
+                " ARRAY[%s]::numeric[], ARRAY[%s], ARRAY[%s], ARRAY[%s], ARRAY[%s])",
+                [acme.pk, period.pk, int(hour.timestamp()), rate, quantity, model, mode, meter],
             )
-        ]
-    )
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO metering_usagestate (customer_id, ingest_seq, terms_version)"

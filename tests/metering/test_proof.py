@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 
 from billing.models import Customer
+from metering.services import usage_deltas
 from metering.services.proof import rederive_rollups
 from tests.metering.conftest import open_terms
 from tests.metering.sending import send, tokens, void
@@ -34,12 +35,13 @@ def test_a_planted_error_is_found(acme: Customer, statement: str, sentence: str)
     open_terms(acme)
     send(tokens("a"), tokens("b"), tokens("c", model="unheard-of"), tokens("d", model="unheard-of"))
     send(void("v", "b"), void("w", "d"))
+    usage_deltas.fold()
     assert rederive_rollups() == rederive_rollups(customer_id=acme.pk) == []
     with connection.cursor() as cursor:
         cursor.execute(statement)
     problems = rederive_rollups()
     assert any(sentence in problem for problem in problems), problems
-    assert rederive_rollups(customer_id=acme.pk) == problems
+    assert sorted(rederive_rollups(customer_id=acme.pk)) == sorted(problems)
 
 
 PAST_THE_GUARDS = [
@@ -84,6 +86,7 @@ def test_it_looks_at_one_customer_if_asked(acme: Customer, bolt: Customer) -> No
     for customer in (acme, bolt):
         open_terms(customer)
         send(tokens("a", subject=customer.key))
+    usage_deltas.fold()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE metering_usageday SET amount = 0 WHERE customer_id = %s", [bolt.pk])
     assert rederive_rollups(customer_id=acme.pk) == []

@@ -14,6 +14,7 @@ from fractions import Fraction
 from functools import singledispatchmethod
 from typing import Any
 from uuid import UUID, uuid5
+from zlib import crc32
 
 from tests.oracle import happenings as told
 from tests.oracle.terms import Commit
@@ -91,13 +92,15 @@ class Product:
 
     def ingest(self, events: tuple[told.Use | told.Void, ...], now: datetime) -> str:
         """Report events in one request; duplicates are answered by number only."""
-        from metering.services import ingest
+        from metering.services import ingest, usage_deltas
 
         result = ingest.ingest(
             body=json.dumps([cloud_event(one) for one in events]).encode(),
             content_type="application/json",
             now=now,
         )
+        if crc32(now.isoformat().encode()) % 2:  # Folded or not, it counts the same.
+            usage_deltas.fold()
         refused = {one.index: one.code for one in result.refused}
         words = [refused.get(place, "ok") for place in range(len(events))]
         for _ in range(result.duplicates):

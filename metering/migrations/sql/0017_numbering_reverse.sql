@@ -1,0 +1,1 @@
+DROP FUNCTION metering_number_events;
