@@ -251,7 +251,7 @@ class UsageArchive(models.Model):
         return self.file
 
 
-class UsageHour(models.Model):
+class _OfAnHour(models.Model):
     """Rated usage of one customer, hour, model, mode and meter. Within an hour the rate of a
     period cannot change, so a row has one rate; `quantity` is cumulative."""
 
@@ -266,17 +266,13 @@ class UsageHour(models.Model):
     quantity = models.DecimalField(max_digits=30, decimal_places=0)
 
     class Meta:
-        constraints = [
-            models.CheckConstraint(
-                name="usage_of_an_hour_is_not_negative", condition=Q(quantity__gte=0)
-            )
-        ]
+        abstract = True
 
     def __str__(self) -> str:
         return f"{self.hour:%Y-%m-%d %H} {self.model} {self.meter}"
 
 
-class UsageDay(models.Model):
+class _OfADay(models.Model):
     """Exact rated dollars of one period and UTC day: what drawdown books day by day."""
 
     pk = models.CompositePrimaryKey("customer_id", "period_id", "day")
@@ -285,8 +281,43 @@ class UsageDay(models.Model):
     day = models.DateField()
     amount = money_field()
 
+    class Meta:
+        abstract = True
+
     def __str__(self) -> str:
         return f"{self.day} {self.amount}"
+
+
+class UsageHour(_OfAnHour):
+    """Usage of hours as it has been folded in."""
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="usage_of_an_hour_is_not_negative", condition=Q(quantity__gte=0)
+            )
+        ]
+
+
+class UsageDay(_OfADay):
+    """Dollars of days as they have been folded in."""
+
+
+class HourlyUsage(_OfAnHour):
+    """Usage of hours as readers see it, in a view: rows of `UsageHour`, and beside them what has
+    not been folded into them yet, under the same keys."""
+
+    class Meta:
+        managed = False
+        db_table = "metering_hourlyusage"
+
+
+class DailyUsage(_OfADay):
+    """The same of days: `UsageDay`, and what has not been folded into it yet."""
+
+    class Meta:
+        managed = False
+        db_table = "metering_dailyusage"
 
 
 class UsageTotal(models.Model):
@@ -311,45 +342,6 @@ class UsageTotal(models.Model):
 
     def __str__(self) -> str:
         return f"{self.model} {self.mode} {self.meter} {self.rate}"
-
-
-class HourlyUsage(models.Model):
-    """Rated usage of an hour as readers see it, in a view: rows of `UsageHour`, and beside them
-    what has not been folded into them yet, under the same keys."""
-
-    pk = models.CompositePrimaryKey("customer_id", "period_id", "hour", "model", "mode", "meter")
-    customer = _key_to("billing.Customer")
-    period = _key_to(UsagePeriod)
-    hour = models.DateTimeField()
-    model = models.TextField()
-    mode = models.TextField()
-    meter = models.TextField()
-    rate = rate_field()
-    quantity = models.DecimalField(max_digits=30, decimal_places=0)
-
-    class Meta:
-        managed = False
-        db_table = "metering_hourlyusage"
-
-    def __str__(self) -> str:
-        return f"{self.hour:%Y-%m-%d %H} {self.model} {self.meter}"
-
-
-class DailyUsage(models.Model):
-    """The same of a day: `UsageDay`, and what has not been folded into it yet."""
-
-    pk = models.CompositePrimaryKey("customer_id", "period_id", "day")
-    customer = _key_to("billing.Customer")
-    period = _key_to(UsagePeriod)
-    day = models.DateField()
-    amount = money_field()
-
-    class Meta:
-        managed = False
-        db_table = "metering_dailyusage"
-
-    def __str__(self) -> str:
-        return f"{self.day} {self.amount}"
 
 
 class UnratedReason(models.TextChoices):
