@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import select
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -102,6 +103,8 @@ class ApiClient:
             sent["Authorization"] = f"Bearer {self._key}"
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
+        if self._has_been_left():
+            self._connection.close()
         self._connection.request(
             method, f"{target}?{parts.query}" if parts.query else target, body, sent
         )
@@ -113,3 +116,12 @@ class ApiClient:
             json.loads(text) if "json" in response.headers.get("Content-Type", "") else text,
             float(retry_after) if retry_after.isdigit() else 0.0,
         )
+
+    def _has_been_left(self) -> bool:
+        """Whether the service has closed the connection, as it does with idle ones.
+
+        Looked at before anything is sent: afterwards nobody could tell whether a request was heard,
+        and one that must not happen twice could not be sent again.
+        """
+        kept = self._connection.sock
+        return kept is not None and bool(select.select([kept], [], [], 0)[0])
