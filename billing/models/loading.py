@@ -9,7 +9,9 @@ import msgspec
 import psycopg
 from django.db import connection, models
 from django.db.models.base import ModelState
-from psycopg.types.json import set_json_loads
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.pq import Format
 
 
 class QuickLoad(models.Model):
@@ -27,9 +29,9 @@ class QuickLoad(models.Model):
         if len(values) != len(names):
             return super().from_db(db, field_names, values, **rest)
         row = cls.__new__(cls)
-        row._state = state = ModelState()
+        row.__dict__ = known = dict(zip(names, values, strict=True))
+        known["_state"] = state = ModelState()
         state.adding, state.db = False, db
-        row.__dict__.update(zip(names, values, strict=True))
         return row
 
     @classmethod
@@ -57,10 +59,24 @@ class QuickLoad(models.Model):
             connection.wrap_database_errors,
             psycopg.Cursor(connection.connection) as cursor,
         ):
-            set_json_loads(msgspec.json.decode, cursor)
+            cursor.adapters.register_loader("jsonb", _DocumentLoader)
             cursor.execute(f"{_select(cls)} WHERE {condition}", given, binary=True)
             alias = connection.alias
             return [cls.from_db(alias, (), values) for values in cursor.fetchall()]
+
+
+class _DocumentLoader(Loader):
+    """A jsonb in binary: the number of a format, which has only ever been 1, and its text."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> Any:
+        if data[0] != 1:
+            raise psycopg.DataError(f"unknown format of jsonb: {data[0]}")
+        return _decode(data[1:])
+
+
+_decode = msgspec.json.Decoder().decode
 
 
 @cache

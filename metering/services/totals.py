@@ -5,19 +5,19 @@ events there were.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
+import msgspec
 from django.db import connection
 
+from billing.domain.array_format import array_of
 from billing.domain.errors import InvalidInput
 from billing.domain.money import ZERO
 from metering.models import UsagePeriod
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class GroupTotal:
+class GroupTotal(msgspec.Struct, frozen=True, order=True):
     """Usage of one model, mode, meter and rate. `rate` is dollars per unit."""
 
     model: str
@@ -38,10 +38,10 @@ _TOTALS = """
 SELECT kept.period_id, kept.model, kept.mode, kept.meter, kept.rate, kept.quantity
 FROM metering_usagetotal AS kept JOIN metering_usageperiod AS period
     ON kept.customer_id = period.customer_id AND kept.period_id = period.id
-WHERE period.id = ANY(%(periods)s) AND kept.quantity <> 0
+WHERE period.id = ANY(%(periods)s::bigint[]) AND kept.quantity <> 0
 UNION ALL
 SELECT period_id, model, mode, meter, rate, quantity FROM metering_pendingusage
-WHERE period_id = ANY(%(periods)s)"""
+WHERE period_id = ANY(%(periods)s::bigint[])"""
 _GROUPS = f"""
 SELECT period_id, model, mode, meter, rate, sum(quantity) FROM ({_TOTALS}) AS kept
 GROUP BY 1, 2, 3, 4, 5"""  # noqa: S608 (of this module alone)
@@ -52,10 +52,10 @@ SELECT period_id, day, sum(amount) FROM (
     SELECT kept.period_id, kept.day, kept.amount
     FROM metering_usageday AS kept JOIN metering_usageperiod AS period
         ON kept.customer_id = period.customer_id AND kept.period_id = period.id
-    WHERE period.id = ANY(%(periods)s)
+    WHERE period.id = ANY(%(periods)s::bigint[])
     UNION ALL
     SELECT period_id, (hour AT TIME ZONE 'UTC')::date, (quantity * rate)::numeric(38, 12)
-    FROM metering_pendingusage WHERE period_id = ANY(%(periods)s)
+    FROM metering_pendingusage WHERE period_id = ANY(%(periods)s::bigint[])
 ) AS kept GROUP BY 1, 2 ORDER BY 1, 2"""
 _BEFORE = """
 SELECT coalesce((
@@ -67,14 +67,14 @@ FROM metering_usageperiod AS period,
 WHERE period.id = %s ORDER BY asked.place"""
 _UNRATED = """
 SELECT period_id, count(DISTINCT (chunk_id, place)) FROM metering_unratedusage
-WHERE period_id = ANY(%s) AND resolved_at IS NULL GROUP BY period_id"""
+WHERE period_id = ANY(%s::bigint[]) AND resolved_at IS NULL GROUP BY period_id"""
 
 
 def period_totals(*, period_ids: Sequence[int]) -> dict[int, list[GroupTotal]]:
     """The groups of each period, sorted by model, mode, meter and rate. Zeros are left out."""
     found: dict[int, list[GroupTotal]] = {period_id: [] for period_id in period_ids}
     with connection.cursor() as cursor:
-        cursor.execute(_GROUPS, {"periods": list(found)})
+        cursor.execute(_GROUPS, {"periods": array_of(found)})
         for period_id, model, mode, meter, rate, quantity in cursor.fetchall():
             found[period_id].append(GroupTotal(model, mode, meter, rate, int(quantity)))
     for groups in found.values():
@@ -86,7 +86,7 @@ def period_amounts(*, period_ids: Sequence[int]) -> dict[int, Decimal]:
     """The exact dollars of each period; zero where nothing was rated."""
     found = dict.fromkeys(period_ids, ZERO)
     with connection.cursor() as cursor:
-        cursor.execute(_AMOUNTS, {"periods": list(found)})
+        cursor.execute(_AMOUNTS, {"periods": array_of(found)})
         found.update(cursor.fetchall())
     return found
 
@@ -95,7 +95,7 @@ def day_amounts(*, period_ids: Sequence[int]) -> dict[int, dict[date, Decimal]]:
     """The exact dollars of each UTC day of each period, in the order of days."""
     found: dict[int, dict[date, Decimal]] = {period_id: {} for period_id in period_ids}
     with connection.cursor() as cursor:
-        cursor.execute(_DAYS, {"periods": list(found)})
+        cursor.execute(_DAYS, {"periods": array_of(found)})
         for period_id, day, amount in cursor.fetchall():
             found[period_id][day] = amount
     return found
@@ -128,6 +128,6 @@ def open_unrated_counts(*, period_ids: Sequence[int]) -> dict[int, int]:
     """How many events of each period have a quantity that waits to be rated."""
     found = dict.fromkeys(period_ids, 0)
     with connection.cursor() as cursor:
-        cursor.execute(_UNRATED, [list(found)])
+        cursor.execute(_UNRATED, [array_of(found)])
         found.update(cursor.fetchall())
     return found
