@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from uuid import UUID
 
 from billing.domain.journal import Entry
+from billing.domain.money import ZERO
 from billing.models import AuditEvent
 from billing.services import invoices, ledger, row_sets
 from billing.services.invoices import InvoiceDraft
@@ -125,6 +126,14 @@ def usage_as_json(slices: Sequence[UsageSlice]) -> list[list[str | None]]:
     return [
         [piece.until.isoformat() if piece.until else None, str(piece.amount)] for piece in slices
     ]
+
+
+def holds_usage(quarter: Quarter, slices: Sequence[UsageSlice]) -> bool:
+    """Whether this is the usage of a quarter that the books hold; at first they hold none."""
+    return bool(usage_as_json(slices) == (quarter.booked_usage or _NO_USAGE))
+
+
+_NO_USAGE = usage_as_json([UsageSlice(ZERO)])
 
 
 def record_booked(quarter: Quarter, figures: QuarterFigures) -> None:

@@ -28,6 +28,7 @@ from commits.services.bookings import (
     entry_key,
     evidence,
     frozen_through,
+    holds_usage,
     record_booked,
     usage_as_json,
     write_booking,
@@ -137,7 +138,7 @@ def _pending_days(states: Sequence[ChainState]) -> dict[int, list[DayMove]]:
 
 
 def _total(slices: Sequence[UsageSlice]) -> Decimal:
-    return sum((piece.amount for piece in slices), ZERO)
+    return slices[0].amount if len(slices) == 1 else sum([piece.amount for piece in slices], ZERO)
 
 
 def _book_unposted(
@@ -160,9 +161,9 @@ def _book_unposted(
             break
         target = figures[quarter.position - 1]
         _book_days(state, booking, quarter, target, pending.get(quarter.pk, []))
-        slices = usage_as_json(usage[quarter.position])
-        if slices != quarter.booked_usage or quarter.booked_rolled_in != target.rolled_in:
-            quarter.booked_usage = slices
+        slices = usage[quarter.position]
+        if not holds_usage(quarter, slices) or quarter.booked_rolled_in != target.rolled_in:
+            quarter.booked_usage = usage_as_json(slices)
             booking.touch(quarter)
         record_booked(quarter, target)
     return figures
@@ -192,7 +193,7 @@ def _waits(state: ChainState, position: int) -> bool:
         and not state.rollovers[position]
         and len(grants) <= 1
         and not any(grant.drawn or grant.returned or grant.draw_place for grant in grants)
-        and usage_as_json(live) == quarter.booked_usage
+        and holds_usage(quarter, live)
         and not _total(live)
     )
 
