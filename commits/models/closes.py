@@ -27,7 +27,7 @@ class Close(QuickLoad):
     )
     revision = models.IntegerField(default=1)
     state = models.CharField(max_length=16, choices=CloseState.choices, default=CloseState.PLANNED)
-    inputs = models.JSONField()
+    inputs = models.TextField(help_text="in their canonical spelling, of which the digest is")
     plan = models.JSONField()
     digest = models.CharField(max_length=64)
     needs_human = models.JSONField(default=list, help_text="why no rule may approve this close")

@@ -71,7 +71,7 @@ def billed_usage(*, line: InvoiceLine, limit: int) -> BilledUsage | None:
     quarter = _quarter_of(line, close)
     if quarter is None:
         return None
-    inputs = inputs_from_json(close.inputs["canonical"]) if close else None
+    inputs = inputs_from_json(close.inputs) if close else None
     entries = usage_entries(quarter=quarter)
     if line.kind == LineKind.LATE_USAGE:
         before, mine = _late_entries(entries, quarter, close, line)
@@ -152,7 +152,7 @@ def _billed_before(quarter: Quarter, close: Close | None) -> datetime | None:
     )
     for one in between.order_by("-quarter__position"):
         billed = one.plan["lines"] or not one.plan["carried_cents"]
-        if billed and _late_groups(inputs_from_json(one.inputs["canonical"]), quarter.position):
+        if billed and _late_groups(inputs_from_json(one.inputs), quarter.position):
             return one.approved_at
     return None
 

@@ -63,7 +63,7 @@ class Planner:
         """The live close of a quarter, planned anew unless it is approved."""
         close = self.live(quarter)
         if close is not None and close.state != CloseState.PLANNED:
-            inputs = inputs_from_json(close.inputs["canonical"])
+            inputs = inputs_from_json(close.inputs)
             return Planned(close, inputs, plan_close(inputs))
         inputs = close_inputs(state, quarter)
         plan = plan_close(inputs)
@@ -80,7 +80,7 @@ class Planner:
             close = Close.fresh(
                 quarter_id=quarter.pk, revision=self._revisions.get(quarter.pk, 0) + 1
             )
-        close.inputs, close.digest = {"canonical": spelled}, print_
+        close.inputs, close.digest = spelled, print_
         close.plan = plan_as_json(plan)
         close.needs_human = reasons
         if not same:
