@@ -6,7 +6,7 @@ customers' usage state, which ingest takes too. Whoever holds both sees usage th
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -57,7 +57,11 @@ class ChainState:
     @property
     def open_quarter(self) -> Quarter | None:
         """The earliest quarter that is not posted yet."""
-        return next((q for q in self.quarters if q.state != QuarterState.POSTED), None)
+        posted = QuarterState.POSTED
+        for quarter in self.quarters:
+            if quarter.state != posted:
+                return quarter
+        return None
 
     def quarter_at(self, position: int) -> Quarter | None:
         """The quarter at a place in the chain, counted from 1."""
@@ -74,11 +78,14 @@ def load_chains(
     origin_ids: Iterable[UUID],
     lock: bool = False,
     skip_locked: bool = False,
-    with_groups: bool = False,
+    closing_at: datetime | None = None,
 ) -> dict[UUID, ChainState]:
     """The chains of these origins. With `lock` (inside a database transaction) the origins and
     the usage of their customers stay as they are until it ends; with `skip_locked` those that
-    somebody else has locked are left out instead of waited for."""
+    somebody else has locked are left out instead of waited for.
+
+    With `closing_at` they are what a run of closes needs at that instant: their groups are there,
+    and quarters that lie ahead are not, as far as no close can ask for them."""
     ids = array_of(sorted(set(origin_ids)))
     condition = "id = ANY (%s::uuid[]) ORDER BY id"
     if lock:
@@ -92,11 +99,11 @@ def load_chains(
     customers = {c.pk: c for c in Customer.read("id = ANY (%s::bigint[])", [owners])}
     for commit in origins.values():
         commit.customer = customers[commit.customer_id]
-    return _read_chains(origins, sequences, with_groups=with_groups)
+    return _read_chains(origins, sequences, closing_at)
 
 
 def _read_chains(
-    origins: Mapping[UUID, Commit], sequences: Mapping[int, int], *, with_groups: bool
+    origins: Mapping[UUID, Commit], sequences: Mapping[int, int], closing_at: datetime | None
 ) -> dict[UUID, ChainState]:
     states = {
         pk: ChainState(commit, {pk: commit}, [], {}, {}, sequences.get(commit.customer_id, 0))
@@ -105,26 +112,67 @@ def _read_chains(
     ids = array_of(origins)
     for commit in Commit.read("origin_id = ANY (%s::uuid[]) AND origin_id <> id", [ids]):
         states[commit.origin_id].commits[commit.pk] = commit
-    quarters = Quarter.read("origin_id = ANY (%s::uuid[]) ORDER BY origin_id, position", [ids])
-    issued: dict[int, list[Grant]] = {quarter.pk: [] for quarter in quarters}
-    rollovers: dict[int, list[Grant]] = {quarter.pk: [] for quarter in quarters}
+    quarters = _quarters(states, closing_at)
+    # By `id`, which is there; to find out what `pk` is takes longer than all else here.
+    issued: dict[int, list[Grant]] = {quarter.id: [] for quarter in quarters}
+    rollovers: dict[int, list[Grant]] = {quarter.id: [] for quarter in quarters}
     for grant in Grant.read("quarter_id = ANY (%s::bigint[]) ORDER BY id", [array_of(issued)]):
         target = rollovers if grant.kind == GrantKind.ROLLOVER else issued
         target[grant.quarter_id].append(grant)
-    groups, amounts = _usage([quarter.usage_period_id for quarter in quarters], with_groups)
+    periods = [quarter.usage_period_id for quarter in quarters]
+    groups, amounts = _usage(periods, with_groups=closing_at is not None)
     for quarter in quarters:
         state = states[quarter.origin_id]
         state.groups = groups
         state.quarters.append(quarter)
-        state.issued[quarter.position] = issued[quarter.pk]
-        state.rollovers[quarter.position] = rollovers[quarter.pk]
+        state.issued[quarter.position] = issued[quarter.id]
+        state.rollovers[quarter.position] = rollovers[quarter.id]
         state.live[quarter.position] = _slices(
-            quarter, issued[quarter.pk], amounts.get(quarter.usage_period_id, ZERO)
+            quarter, issued[quarter.id], amounts.get(quarter.usage_period_id, ZERO)
         )
     return states
 
 
-def _usage(periods: Sequence[int], with_groups: bool) -> tuple[Groups, Mapping[int, Decimal]]:
+def _quarters(states: Mapping[UUID, ChainState], closing_at: datetime | None) -> list[Quarter]:
+    """The quarters of chains, by chain and position.
+
+    For a run of closes those that have begun, and whatever may begin within a day (no event is
+    accepted that is timed later), if that is sure to be enough: a young chain has many more.
+    """
+    if closing_at is None:
+        return Quarter.read(f"{_OF_CHAINS} ORDER BY origin_id, position", [array_of(states)])
+    begun = Quarter.read(
+        f"{_OF_CHAINS} AND starts_at <= %s ORDER BY origin_id, position",
+        [array_of(states), closing_at + timedelta(days=1)],
+    )
+    for quarter in begun:
+        states[quarter.origin_id].quarters.append(quarter)
+    whole = [pk for pk, state in states.items() if not _goes_on(state)]
+    for state in states.values():
+        state.quarters = []
+    if not whole:
+        return begun
+    asked = set(whole)
+    return [
+        *(quarter for quarter in begun if quarter.origin_id not in asked),
+        *Quarter.read(f"{_OF_CHAINS} ORDER BY origin_id, position", [array_of(whole)]),
+    ]
+
+
+_OF_CHAINS = "origin_id = ANY (%s::uuid[])"
+
+
+def _goes_on(state: ChainState) -> bool:
+    """Whether the open quarter of a single commit is followed by another of its term for sure, so
+    that no quarter behind that one can matter to its close."""
+    commit, quarter = state.origin, state.open_quarter
+    if quarter is None or len(state.commits) > 1 or commit.state != CommitState.ACTIVE:
+        return False
+    follows = commit.quarter_count is not None and quarter.index < commit.quarter_count
+    return follows and state.quarter_at(quarter.position + 1) is not None
+
+
+def _usage(periods: Sequence[int], *, with_groups: bool) -> tuple[Groups, Mapping[int, Decimal]]:
     """What periods come to, and where asked for what it is made of: read once for both."""
     if not with_groups:
         return {}, totals.period_amounts(period_ids=periods)
@@ -191,13 +239,16 @@ def settlement_of(state: ChainState, quarter: Quarter) -> Settlement:
     return Settlement.RETURN if is_over else Settlement.ROLL
 
 
+_KINDS = {kind.value: kind for kind in GrantKind}
+
+
 def chain_grant(grant: Grant) -> ChainGrant:
     """A stored grant as the pure chain sees it."""
     return ChainGrant(
         ref=grant.ref,
-        kind=GrantKind(grant.kind),
+        kind=_KINDS[grant.kind],
         amount=grant.amount,
-        created=grant.pk,
+        created=grant.id,
         expires_at=grant.expires_at,
         rolls=grant.rolls,
         rolls_whole=grant.rolls_whole,

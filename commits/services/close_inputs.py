@@ -164,6 +164,12 @@ def _pending_credit(
     return {current.position: [given_back_grant(GIVEN_BACK_REF, back)]}
 
 
+_BILLED_AS = {
+    GrantKind.INSTALMENT.value: BillKind.INSTALMENT,
+    GrantKind.TRUE_UP.value: BillKind.TRUE_UP,
+}
+
+
 def _to_invoice(state: ChainState, quarter: Quarter) -> tuple[GrantToInvoice, ...]:
     """Instalments through the next quarter, and true-ups through this one, not invoiced yet.
 
@@ -178,12 +184,12 @@ def _to_invoice(state: ChainState, quarter: Quarter) -> tuple[GrantToInvoice, ..
         BillKind.TRUE_UP: quarter.position - 1 if waits else 0,
     }
     last = {BillKind.INSTALMENT: quarter.position + 1, BillKind.TRUE_UP: quarter.position}
-    kinds = {GrantKind.INSTALMENT: BillKind.INSTALMENT, GrantKind.TRUE_UP: BillKind.TRUE_UP}
     found = []
-    own = (item for item in state.quarters if item.commit_id == quarter.commit_id)
-    for item in own:
+    for item in state.quarters[: quarter.position + 1]:
+        if item.commit_id != quarter.commit_id:
+            continue
         for grant in state.issued[item.position]:
-            kind = kinds.get(GrantKind(grant.kind))
+            kind = _BILLED_AS.get(grant.kind)
             if kind is None or grant.invoice_id:
                 continue
             if billed_through[kind] < item.position <= last[kind]:

@@ -130,7 +130,7 @@ def _close_set(
     held_back: set[UUID] = set()
     with transaction.atomic(durable=True):
         states = load_chains(
-            origin_ids=origin_ids, lock=True, skip_locked=skip_locked, with_groups=True
+            origin_ids=origin_ids, lock=True, skip_locked=skip_locked, closing_at=now
         )
         book_and_write(moved(states.values()), now)
         booking = Booking(now)

@@ -9,20 +9,18 @@ from django.db import connection
 from billing.domain.array_format import array_of
 from commits.models import Commit, Quarter
 
-# Few quarters are over and not posted: they are looked for first.
+# Few quarters are over and not posted. The earliest of a chain's is its earliest not posted: in a
+# chain the quarters stand in the order of their time.
 _DUE = """
 WITH quarter AS MATERIALIZED (
-    SELECT origin_id, commit_id, position, ends_at FROM commits_quarter
+    SELECT DISTINCT ON (origin_id) origin_id, commit_id, ends_at FROM commits_quarter
     WHERE state <> 'posted' AND ends_at <= %(as_of)s
-        AND (%(among)s::uuid[] IS NULL OR origin_id = ANY (%(among)s)))
+        AND (%(among)s::uuid[] IS NULL OR origin_id = ANY (%(among)s))
+    ORDER BY origin_id, position)
 SELECT quarter.origin_id FROM quarter
 JOIN commits_commit AS commit ON commit.id = quarter.commit_id
 WHERE quarter.ends_at + commit.grace_hours * interval '1 hour' <= %(as_of)s
     AND (%(commit)s::uuid IS NULL OR %(commit)s IN (quarter.commit_id, quarter.origin_id))
-    AND quarter.position = (
-        SELECT position FROM commits_quarter AS earliest
-        WHERE earliest.origin_id = quarter.origin_id AND earliest.state <> 'posted'
-        ORDER BY position LIMIT 1)
 ORDER BY quarter.origin_id"""
 
 
