@@ -16,17 +16,19 @@ from tests.crash.harness import Nursery, World
 
 pytestmark = pytest.mark.slow
 PROCESSES = 8
+CLOSES = {1: "close_as_runner", 2: "lend_a_hand", 5: "lend_a_hand"}
 
 
 def crews() -> list[list[str]]:
     """Each process does everything twice, from a place of its own on; every other one reports
-    the batches backwards."""
+    the batches backwards. One closes as the daily jobs' runner does, two lend it a hand."""
     crews = []
     for number in range(PROCESSES):
         start = number % len(WORKS)
         works = [*WORKS[start:], *WORKS[:start]] * 2
-        backwards = {"report": "report_backwards"} if number % 2 else {}
-        crews.append([backwards.get(work, work) for work in works])
+        instead = {"report": "report_backwards"} if number % 2 else {}
+        instead |= {"close": CLOSES.get(number, "close")}
+        crews.append([instead.get(work, work) for work in works])
     return crews
 
 
@@ -49,7 +51,7 @@ def test_eight_processes(
         print(f"\neight at once: {retried} deadlocks, each tried again")
 
 
-@pytest.mark.parametrize(("victim", "moments"), [(0, 3), (4, 9), (5, 25)])
+@pytest.mark.parametrize(("victim", "moments"), [(0, 3), (1, 30), (4, 9), (5, 25)])
 def test_one_of_them_is_killed(
     nursery: Nursery, signed: World, serial: dict[str, Any], victim: int, moments: int
 ) -> None:

@@ -19,7 +19,7 @@ from billing.domain.money import ZERO
 from billing.models import Customer, Invoice
 from billing.services import clock, invoice_push, ledger
 from commits.models import Commit, TrueUp
-from commits.services import closes, daily, true_ups
+from commits.services import closes, daily, shared_closes, true_ups
 from tests.commits import world
 from tests.commits.world import at
 from tests.crash.books import read_books, read_problems
@@ -89,6 +89,19 @@ def close() -> None:
     """The closes of the first quarter."""
     for _ in range(3):
         closes.run_closes(as_of=DUE, now=DUE)
+
+
+def close_as_runner() -> None:
+    """The same, by the one that runs the daily jobs, who says that it is closing."""
+    for _ in range(3):
+        shared_closes.close_due(now=DUE)
+
+
+def lend_a_hand() -> None:
+    """The same, by workers that find it at them."""
+    for _ in range(30):
+        shared_closes.lend_a_hand()
+        time.sleep(0.01)
 
 
 def approve() -> None:
@@ -206,7 +219,8 @@ def deadlocks() -> int:
 WORKS: dict[str, Callable[[], Any]] = {
     work.__name__: work
     for work in (
-        migrate, sign, report, report_backwards, draw_down, close, approve, true_up, push, settle,
-        against_the_order, wait_a_moment, invoiced, deadlocks, read_books, read_problems,
+        migrate, sign, report, report_backwards, draw_down, close, close_as_runner, lend_a_hand,
+        approve, true_up, push, settle, against_the_order, wait_a_moment, invoiced, deadlocks,
+        read_books, read_problems,
     )
 }  # fmt: skip
