@@ -151,7 +151,7 @@ def _insert(drafts: Sequence[InvoiceDraft], now: datetime) -> list[Invoice]:
         [
             [draft.id for draft in drafts for _ in draft.lines],
             [place for draft in drafts for place in range(1, len(draft.lines) + 1)],
-            *([getattr(line, name) for line in lines] for name in _LINE_FIELDS),
+            *zip(*map(structs.astuple, lines), strict=True),
         ],
     )
     return made

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from msgspec import structs
 
 from billing.domain.money import ZERO, plain, to_cents
@@ -225,18 +226,5 @@ def plan_as_json(plan: ClosePlan) -> dict[str, Any]:
             }
             for item in figures.grants
         ],
-        "lines": [
-            {
-                "kind": line.kind.value,
-                "position": line.position,
-                "cents": line.cents,
-                "ref": line.ref,
-                "model": line.model,
-                "mode": line.mode,
-                "meter": line.meter,
-                "rate": None if line.rate is None else str(line.rate),
-                "quantity": line.quantity,
-            }
-            for line in plan.lines
-        ],
+        "lines": msgspec.to_builtins([*plan.lines]),
     }
