@@ -2,7 +2,7 @@
 
 A page starts behind the last event of the one before, by (time, chunk, place), so that none is
 skipped or told twice, however many share an instant and whatever comes in meanwhile. Runs say from
-when to when their events are: a page opens those of a growing stretch of time until it is full.
+when to when their events are: a page opens those of the stretch of time that will fill it.
 """
 
 import base64
@@ -18,7 +18,7 @@ from django.db import connection
 from billing.domain.errors import Conflict, InvalidInput
 from metering.domain.events import FUTURE
 
-STEP = timedelta(minutes=1)
+INSTANT = timedelta(microseconds=1)
 MOST_OF_A_NUMBER = 2**63 - 1
 STREAMED_PAGE = 2_000
 
@@ -31,20 +31,30 @@ FROM metering_usageevent AS event
 LEFT JOIN metering_usagevoid AS void
     ON void.chunk_id = event.chunk_id AND void.place = event.place
 WHERE event.customer_id = %(customer)s
-    AND event.run_last_at >= %(at)s AND event.run_first_at < %(until)s
+    AND metering_run_reaches(event.run_first_at, event.run_last_at, %(at)s, %(until)s)
     AND event.occurred_at >= %(at)s AND event.occurred_at < %(until)s
     AND (event.occurred_at, event.chunk_id, event.place) > (%(at)s, %(chunk)s, %(place)s)
 ORDER BY event.occurred_at, event.chunk_id, event.place LIMIT %(limit)s"""
 
-# A time from `at` on at which there is an event: no stretch without any is looked through.
+# When the runs that end from `at` on have told `wanted` events, or have all been looked at: no
+# stretch without any is looked through, and of a busy one no more than a page asks for. Of each
+# span (metering_run_span) they come in their order from the index.
 _NEXT = """
-SELECT last_at FROM metering_usagerun WHERE customer_id = %s AND last_at >= %s
-ORDER BY last_at LIMIT 1"""
+SELECT max(last_at) FROM (
+    SELECT last_at, sum(event_count) OVER (ORDER BY last_at ROWS UNBOUNDED PRECEDING) - event_count
+        AS told_before
+    FROM generate_series(0, 4) AS span CROSS JOIN LATERAL (
+        SELECT last_at, event_count FROM metering_usagerun
+        WHERE customer_id = %(customer)s AND metering_run_span(first_at, last_at) = span
+            AND last_at >= %(at)s
+        ORDER BY last_at LIMIT %(wanted)s
+    ) AS run
+) AS ending WHERE told_before < %(wanted)s"""
 
 _LIVE = """
 SELECT event.event_id FROM metering_usageevent AS event
 WHERE event.customer_id = %(customer)s AND event.source = %(source)s AND event.kind <> 4
-    AND event.run_last_at >= %(start)s AND event.run_first_at < %(end)s
+    AND metering_run_reaches(event.run_first_at, event.run_last_at, %(start)s, %(end)s)
     AND event.occurred_at >= %(start)s AND event.occurred_at < %(end)s
     AND NOT EXISTS (
         SELECT 1 FROM metering_usagevoid AS void
@@ -55,7 +65,8 @@ _ARCHIVED = """
 SELECT archive.file FROM metering_usagerun AS run
 JOIN metering_usagechunk AS chunk ON chunk.id = run.chunk_id
 JOIN metering_usagearchive AS archive ON 'archive/' || archive.id = ANY(chunk.origin_sources)
-WHERE run.customer_id = %(customer)s AND run.last_at >= %(start)s AND run.first_at < %(end)s
+WHERE run.customer_id = %(customer)s
+    AND metering_run_reaches(run.first_at, run.last_at, %(start)s, %(end)s)
     AND EXISTS (
         SELECT FROM unnest(
             chunk.occurred_at[run.first_place : run.first_place + run.event_count - 1],
@@ -153,25 +164,24 @@ def raw_events(
     *, customer_id: int, after: Place, end: datetime, limit: int, now: datetime
 ) -> list[RawEvent]:
     """The first events behind a place and timed before `end`, at most `limit`, in their order."""
-    end = min(end, now + FUTURE + timedelta(microseconds=1))
+    end = min(end, now + FUTURE + INSTANT)
     found: list[RawEvent] = []
-    step = STEP
+    given: dict[str, Any] = {"customer": customer_id}
+    times = 1
     with connection.cursor() as cursor:
         while len(found) < limit and after.at < end:
-            cursor.execute(_NEXT, [customer_id, after.at])
-            if (following := cursor.fetchone()) is None:
+            missing = limit - len(found)
+            given |= {"at": after.at, "chunk": after.chunk_id, "place": after.place}
+            # One more, because what the place is behind is told already.
+            cursor.execute(_NEXT, {**given, "wanted": times * missing + 1})
+            [latest] = cursor.fetchone()
+            if latest is None:
                 break
-            [latest] = following
-            until = end if end - latest <= step else latest + step
-            cursor.execute(
-                _PAGE,
-                {
-                    "customer": customer_id, "at": after.at, "chunk": after.chunk_id,
-                    "place": after.place, "until": until, "limit": limit - len(found),
-                },
-            )  # fmt: skip
+            until = min(end, latest + INSTANT)
+            cursor.execute(_PAGE, {**given, "until": until, "limit": missing})
             found += [RawEvent(*row) for row in cursor.fetchall()]
-            after, step = Place(until), step * 4
+            # Long runs may tell most of their events before `at`: look at more of them next time.
+            after, times = Place(until), times * 4
     return found
 
 

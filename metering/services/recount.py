@@ -47,14 +47,11 @@ WITH moved AS (
             AND coalesce(known.resolved_at <= %(through_at)s, true))::int
         - (event.seq <= %(after)s AND coalesce(void.seq > %(after)s, true)
             AND coalesce(known.resolved_at <= %(after_at)s, true))::int AS sign
-    FROM metering_usageperiod AS period
-    JOIN metering_usageevent AS event ON event.customer_id = period.customer_id
-        AND event.run_last_at >= greatest(period.starts_at, %(start)s)
-        AND event.run_first_at < least(period.ends_at, %(end)s)
-        AND event.occurred_at >= greatest(period.starts_at, %(start)s)
-        AND event.occurred_at < least(period.ends_at, %(end)s)"""
+    FROM metering_usageevent AS event"""
 _WHICH = """
-    WHERE period.id = %(period)s AND event.kind <> 4 AND reported.quantity > 0
+    WHERE event.customer_id = %(customer)s AND event.kind <> 4 AND reported.quantity > 0
+        AND metering_run_reaches(event.run_first_at, event.run_last_at, %(start)s, %(end)s)
+        AND event.occurred_at >= %(start)s AND event.occurred_at < %(end)s
         AND event.seq <= %(through)s AND coalesce(known.resolution, 'rated') = 'rated'
         AND (%(model)s::text IS NULL OR (event.model = %(model)s AND event.mode = %(mode)s
             AND reported.meter = %(meter)s))
@@ -175,7 +172,7 @@ def recount(*, scope: UsageScope, after: Cutoff, through: Cutoff, limit: int = 1
     period = UsagePeriod.objects.filter(pk=scope.period_id).first()
     if period is None:
         raise NotFound("unknown_period", f"no usage period {scope.period_id}")
-    given = _parameters(scope, after, through)
+    given = _parameters(period, scope, after, through)
     with connection.cursor() as cursor:
         cursor.execute(_MOVED + _REPORTED + _WHICH + _QUANTITIES, given)
         rows = cursor.fetchall()
@@ -189,13 +186,18 @@ def recount(*, scope: UsageScope, after: Cutoff, through: Cutoff, limit: int = 1
     return Recount(groups, count, tuple(CountedEvent(*row[:-1]) for row in found))
 
 
-def _parameters(scope: UsageScope, after: Cutoff, through: Cutoff) -> dict[str, Any]:
+def _parameters(
+    period: UsagePeriod, scope: UsageScope, after: Cutoff, through: Cutoff
+) -> dict[str, Any]:
     key = scope.key
-    start = datetime.combine(scope.day, time.min, UTC) if scope.day else None
+    start, end = period.starts_at, period.ends_at
+    if scope.day:
+        midnight = datetime.combine(scope.day, time.min, UTC)
+        start, end = max(start, midnight), min(end, midnight + timedelta(days=1))
     return {
-        "period": scope.period_id,
+        "customer": period.customer_id,
         "start": start,
-        "end": start + timedelta(days=1) if start else None,
+        "end": end,
         "model": key.model if key else None,
         "mode": key.mode if key else None,
         "meter": key.meter if key else None,

@@ -75,7 +75,7 @@ CROSS JOIN LATERAL (
     SELECT key, value::bigint FROM jsonb_each_text(event.extra -> 'quantities')
 ) AS counted
 WHERE event.customer_id = %(customer)s AND event.kind <> 4 AND counted.quantity > 0
-  AND event.run_last_at >= %(start)s AND event.run_first_at < %(end)s
+  AND metering_run_reaches(event.run_first_at, event.run_last_at, %(start)s, %(end)s)
   AND event.occurred_at >= %(start)s AND event.occurred_at < %(end)s
   AND NOT EXISTS (
     SELECT 1 FROM metering_usagevoid AS void

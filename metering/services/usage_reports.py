@@ -47,7 +47,7 @@ CROSS JOIN LATERAL (
 JOIN metering_usageperiod AS period ON period.customer_id = event.customer_id
     AND event.occurred_at >= period.starts_at AND event.occurred_at < period.ends_at
 WHERE event.customer_id = %(customer)s AND event.kind <> 4 AND reported.quantity > 0
-    AND event.run_last_at >= %(start)s AND event.run_first_at < %(end)s
+    AND metering_run_reaches(event.run_first_at, event.run_last_at, %(start)s, %(end)s)
     AND event.occurred_at >= %(start)s AND event.occurred_at < %(end)s
     AND NOT EXISTS (
         SELECT 1 FROM metering_usagevoid AS void
@@ -82,7 +82,7 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS kept
 WHERE event.customer_id = %(customer)s AND event.has_hardware AND event.kind = 2
-    AND event.run_last_at >= %(start)s AND event.run_first_at < %(end)s
+    AND metering_run_reaches(event.run_first_at, event.run_last_at, %(start)s, %(end)s)
     AND event.occurred_at >= %(start)s AND event.occurred_at < %(end)s
     AND NOT EXISTS (
         SELECT 1 FROM metering_usagevoid AS void

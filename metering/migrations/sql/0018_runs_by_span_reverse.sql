@@ -1,0 +1,2 @@
+DROP FUNCTION metering_run_reaches;
+DROP FUNCTION metering_run_span;
