@@ -3,18 +3,18 @@
 import json
 from collections.abc import Sequence
 from decimal import Decimal as D
+from functools import partial
 from typing import Any
 
 import pytest
-from rest_framework.test import APIClient
 
 from billing.domain.errors import BillingError, InvalidInput, NotPermitted
 from billing.models import ApiKeyKind, Customer
-from billing.services import api_keys
 from billing.services import proof as billing_proof
 from commits.models import Backfill, BackfillKind, BackfillShare, Commit
 from commits.services import backfills, closes, daily, proof
 from metering.models import UsageEvent
+from tests.api_clients import api_client
 from tests.commits.world import at, figures, make_customer, signed, use
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -187,14 +187,8 @@ def test_discarded_it_never_becomes_usage(closed: Customer) -> None:
 
 
 def test_over_rest(closed: Customer, commit: Commit) -> None:
-    def client(kind: ApiKeyKind, **owner: Any) -> APIClient:
-        made = api_keys.create_api_key(kind=kind, now=NOW, **owner)
-        return APIClient(headers={"Authorization": f"Bearer {made.text}"})
-
-    ada, bob = (
-        client(ApiKeyKind.FINANCE, user=api_keys.ensure_controller(name=name))
-        for name in ("ada", "bob")
-    )
+    client = partial(api_client, now=NOW)
+    ada, bob = (client(ApiKeyKind.FINANCE, name=name) for name in ("ada", "bob"))
     given = {
         "source": "test", "from": "2026-01-01T00:00:00Z", "to": "2026-04-01T00:00:00Z",
         "kind": "add", "customers": ["acme"], "reason": "the gateway lost a day",

@@ -2,19 +2,19 @@
 
 from datetime import datetime
 from decimal import Decimal as D
+from functools import partial
 from typing import Any
 
 import pytest
-from rest_framework.test import APIClient
 
 from billing.domain.errors import Conflict, InvalidInput
 from billing.models import ApiKeyKind, AuditEvent, Customer, JournalEntry
-from billing.services import api_keys
 from billing.services import proof as billing_proof
 from commits.models import Commit
 from commits.services import closes, corrections, daily, proof
 from commits.services.corrections import Correction
 from metering.models import UsageEvent
+from tests.api_clients import api_client
 from tests.commits.world import at, figures, use
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -95,13 +95,8 @@ def test_a_correction_is_taken_in_whole_or_not_at_all(
 
 
 def test_over_rest_by_finance_alone(closed: Customer) -> None:
-    def client(kind: ApiKeyKind, **owner: Any) -> APIClient:
-        key = api_keys.create_api_key(kind=kind, now=NOW, **owner)
-        made = APIClient()
-        made.credentials(HTTP_AUTHORIZATION=f"Bearer {key.text}")
-        return made
-
-    finance = client(ApiKeyKind.FINANCE, user=api_keys.ensure_controller(name="ada"))
+    client = partial(api_client, now=NOW)
+    finance = client(ApiKeyKind.FINANCE, name="ada")
     path = "/api/v1/customers/acme/corrections"
     body = {"voids": [{"source": "test", "id": "most"}], "reason": "counted twice"}
     for other in (client(ApiKeyKind.CUSTOMER, customers=[closed]), client(ApiKeyKind.AGENT)):

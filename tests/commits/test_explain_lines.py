@@ -4,17 +4,16 @@ a grant by the way of its money. By the API and by `manage.py explain` alike."""
 import json
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from io import StringIO
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from rest_framework.test import APIClient
 
 from billing.models import ApiKeyKind, Customer, InvoiceLine, Posting
-from billing.services import api_keys
 from commits.models import Commit, Grant
 from commits.services import closes, daily, explain
+from tests.api_clients import api_client
 from tests.commits.world import at, make_customer, use
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,11 +22,6 @@ APRIL, JULY = at("2026-04-04"), at("2026-07-04")
 
 def close(now: datetime) -> None:
     closes.run_closes(as_of=now, now=now)
-
-
-def client(kind: ApiKeyKind, **options: Any) -> APIClient:
-    made = api_keys.create_api_key(kind=kind, now=APRIL, **options)
-    return APIClient(headers={"Authorization": f"Bearer {made.text}"})
 
 
 @pytest.fixture
@@ -119,7 +113,8 @@ def test_the_api_answers_finance_and_the_customer_itself_alone(
         f"/api/v1/explain/postings/{posting.pk}",
         f"/api/v1/explain/grants/{grant.pk}",
     ]
-    finance = client(ApiKeyKind.FINANCE, user=api_keys.ensure_controller(name="ada"))
+    client = partial(api_client, now=APRIL)
+    finance = client(ApiKeyKind.FINANCE, name="ada")
     own = client(ApiKeyKind.CUSTOMER, customers=[acme])
     other = client(ApiKeyKind.CUSTOMER, customers=[bolt])
     agent = client(ApiKeyKind.AGENT)

@@ -2,12 +2,12 @@
 of its quarter pass, and no price that comes later rates it."""
 
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
-from rest_framework.test import APIClient
 
 from billing.domain.errors import BillingError, Conflict, InvalidInput, NotFound, NotPermitted
 from billing.models import ApiKeyKind, AuditEvent, Customer, RequestState
@@ -18,6 +18,7 @@ from commits.services.explained import explained_share
 from metering.models import UnratedUsage, Waiver
 from metering.services import price_book, waivers
 from metering.services.proof import rederive_rollups
+from tests.api_clients import api_client
 from tests.commits.world import at, figures, make_customer, send, use
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -159,18 +160,11 @@ def test_another_customers_events_are_not_found(waiting: Customer) -> None:
         asked(make_customer("bolt"))
 
 
-def client(kind: ApiKeyKind, **options: Any) -> APIClient:
-    made = api_keys.create_api_key(kind=kind, now=NOW, **options)
-    return APIClient(headers={"Authorization": f"Bearer {made.text}"})
-
-
 def test_over_the_api(waiting: Customer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: NOW)
     bolt = make_customer("bolt")
-    ada, bob = (
-        client(ApiKeyKind.FINANCE, user=api_keys.ensure_controller(name=name))
-        for name in ("ada", "bob")
-    )
+    client = partial(api_client, now=NOW)
+    ada, bob = (client(ApiKeyKind.FINANCE, name=name) for name in ("ada", "bob"))
     own = client(ApiKeyKind.CUSTOMER, customers=[waiting])
     other = client(ApiKeyKind.CUSTOMER, customers=[bolt])
     page = ada.get("/api/v1/unrated?limit=1").json()

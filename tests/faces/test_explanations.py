@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from rest_framework.test import APIClient
 
 from billing.models import ApiKeyKind, Invoice, InvoiceLine, JournalEntry, Posting
-from billing.services import api_keys
 from commits.models import Close, Grant
+from tests.api_clients import api_client
 from tests.faces.conftest import LogIn
 from tests.faces.world import NOW, Cast
 
@@ -72,9 +71,7 @@ def test_explanations_need_the_permission_to_see_what_they_explain(
 
 def test_the_api_names_what_can_be_explained(cast: Cast) -> None:
     user = User.objects.get(username="ada")
-    key = api_keys.create_api_key(kind=ApiKeyKind.FINANCE, now=NOW, user=user)
-    finance = APIClient()
-    finance.credentials(HTTP_AUTHORIZATION=f"Bearer {key.text}")
+    finance = api_client(ApiKeyKind.FINANCE, now=NOW, user=user)
     balance = finance.get("/api/v1/customers/acme/balance").json()
     for grant in balance["grants"]:
         told = finance.get(f"/api/v1/explain/grants/{grant['id']}").json()

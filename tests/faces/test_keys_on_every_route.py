@@ -4,6 +4,7 @@ tried, too: the list is that of the resolver."""
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
 from billing.models import ApiKeyKind, AuditEvent
-from billing.services import api_keys
+from tests.api_clients import api_client
 from tests.faces.world import NOW, Cast
 
 NOBODY = UUID(int=0)
@@ -25,6 +26,7 @@ CUSTOMERS_OWN = {
 }  # fmt: skip
 # Answers anybody: it is the signature that it believes, or there is nothing in it to hide.
 OPEN = {"POST /api/v1/webhooks/stripe"}
+client = partial(api_client, now=NOW, raise_request_exception=False)
 
 
 def routes() -> list[str]:
@@ -46,13 +48,6 @@ def routes() -> list[str]:
 def filled(route: str, customer: str) -> str:
     values = {"uuid": str(NOBODY), "int": "1", "str": customer}
     return re.sub(r"<(\w+):\w+>", lambda match: values[match[1]], route)
-
-
-def client(kind: ApiKeyKind, **owner: Any) -> APIClient:
-    key = api_keys.create_api_key(kind=kind, now=NOW, **owner)
-    made = APIClient(raise_request_exception=False)
-    made.credentials(HTTP_AUTHORIZATION=f"Bearer {key.text}")
-    return made
 
 
 def asked(key: APIClient, method: str, path: str) -> Any:

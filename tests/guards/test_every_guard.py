@@ -12,10 +12,9 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
-from rest_framework.test import APIClient
 
 from billing.models import ApiKeyKind, Invoice, JobRun, WriteOff
-from billing.services import accounting_periods, api_keys, invoice_voiding, write_offs
+from billing.services import accounting_periods, invoice_voiding, write_offs
 from billing.services.credit_note_requests import NoteRequest, request_note
 from commits.models import BackfillKind, StagedEvent
 from commits.services import backfills, credits, overrides
@@ -24,6 +23,7 @@ from metering.models import Price, ReportedTotal, UsageArchive
 from metering.services import private_prices, waivers
 from metering.services.price_book import NewPrice
 from metering.services.rate_cards import Override
+from tests.api_clients import api_client
 from tests.commits.world import at, send, void
 from tests.faces.conftest import cast, pushed  # noqa: F401
 from tests.faces.world import NOW, Cast, usage_event
@@ -33,9 +33,7 @@ from tests.guards.attacks import NOT_ATTACKED, of_billing, of_commits, of_meteri
 def everything_that_can_wait(cast: Cast) -> None:  # noqa: F811
     """One row at least in every table that has a guard, and one request of each kind."""
     user = User.objects.get(username="ada")
-    key = api_keys.create_api_key(kind=ApiKeyKind.FINANCE, now=NOW, user=user)
-    finance = APIClient()
-    finance.credentials(HTTP_AUTHORIZATION=f"Bearer {key.text}")
+    finance = api_client(ApiKeyKind.FINANCE, now=NOW, user=user)
     meter = {"key": "songs", "unit": "song"}
     made = finance.post("/api/v1/meters", meter, format="json", headers={"Idempotency-Key": "k"})
     assert made.status_code == 201

@@ -2,30 +2,28 @@
 
 import gzip
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
 from billing.models import ApiKeyKind, Customer
-from billing.services import api_keys, clock
+from billing.services import clock
 from metering.api import throttling
 from metering.models import Price, UsageEvent
+from tests.api_clients import api_client
 from tests.metering.conftest import NOW, make_customer, open_terms
 from tests.metering.sending import event, tokens
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("prices")]
 URL = "/api/v1/usage"
+client = partial(api_client, now=NOW)
 
 
 @pytest.fixture(autouse=True)
 def clock_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: NOW)
-
-
-def client(kind: ApiKeyKind, **options: Any) -> APIClient:
-    made = api_keys.create_api_key(kind=kind, now=NOW, **options)
-    return APIClient(headers={"Authorization": f"Bearer {made.text}"})
 
 
 @pytest.fixture
@@ -35,7 +33,7 @@ def agent(acme: Customer) -> APIClient:
 
 @pytest.fixture
 def finance(acme: Customer) -> APIClient:
-    return client(ApiKeyKind.FINANCE, user=api_keys.ensure_controller(name="ada"))
+    return client(ApiKeyKind.FINANCE, name="ada")
 
 
 def post(agent: APIClient, *events: Any, **options: Any) -> Any:

@@ -1,29 +1,27 @@
 """An agent's own totals are held against what was stored, hour by hour."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
 
 from billing.models import ApiKeyKind, Customer
-from billing.services import api_keys, clock
+from billing.services import clock
 from metering.models import ReportedTotal
+from tests.api_clients import api_client
 from tests.metering.conftest import NOW, open_terms
 from tests.metering.sending import event, send, tokens, void
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("prices")]
 URL = "/api/v1/usage/cross-checks"
 HOUR = "2026-02-03T10:00:00Z"
+client = partial(api_client, now=NOW)
 
 
 @pytest.fixture(autouse=True)
 def clock_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: NOW)
-
-
-def client(kind: ApiKeyKind, **options: Any) -> APIClient:
-    made = api_keys.create_api_key(kind=kind, now=NOW, **options)
-    return APIClient(headers={"Authorization": f"Bearer {made.text}"})
 
 
 @pytest.fixture
@@ -110,7 +108,7 @@ def test_a_key_limited_to_others_may_not_report(agent: APIClient, bolt: Customer
 
 def test_finance_reads_what_differs_and_agents_do_not(agent: APIClient, bolt: Customer) -> None:
     report(agent, total(output_tokens=1), total("bolt", output_tokens=2))
-    finance = client(ApiKeyKind.FINANCE, user=api_keys.ensure_controller(name="ada"))
+    finance = client(ApiKeyKind.FINANCE, name="ada")
     asked = {"from": "2026-02-03", "to": "2026-02-04"}
     found = finance.get(URL, asked).json()
     assert [one["customer"] for one in found["results"]] == ["acme", "bolt"]

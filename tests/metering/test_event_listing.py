@@ -10,7 +10,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from billing.models import ApiKeyKind, Customer
-from billing.services import api_keys, clock
+from billing.services import clock
+from tests.api_clients import api_client
 from tests.metering.conftest import NOW, open_terms
 from tests.metering.sending import event, send, tokens, void
 
@@ -25,9 +26,7 @@ def clock_stands(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def finance(acme: Customer) -> APIClient:
-    user = api_keys.ensure_controller(name="ada")
-    made = api_keys.create_api_key(kind=ApiKeyKind.FINANCE, now=NOW, user=user)
-    return APIClient(headers={"Authorization": f"Bearer {made.text}"})
+    return api_client(ApiKeyKind.FINANCE, now=NOW, name="ada")
 
 
 def pages(client: APIClient, url: str) -> list[list[dict[str, Any]]]:
@@ -116,8 +115,7 @@ def test_everything_is_exported(acme: Customer, finance: APIClient) -> None:
 
 
 def test_a_customer_exports_its_own_events_alone(acme: Customer, bolt: Customer) -> None:
-    made = api_keys.create_api_key(kind=ApiKeyKind.CUSTOMER, now=NOW, customers=[bolt])
-    own = APIClient(headers={"Authorization": f"Bearer {made.text}"})
+    own = api_client(ApiKeyKind.CUSTOMER, now=NOW, customers=[bolt])
     assert own.get(URL.replace("acme", "bolt")).status_code == 200
     for url in (URL, f"{URL}.csv", f"{URL}.jsonl"):
         assert own.get(url).status_code == 404

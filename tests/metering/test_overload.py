@@ -11,13 +11,13 @@ from django.db import connection, connections, transaction
 from rest_framework.test import APIClient
 
 from billing.models import ApiKeyKind
-from billing.services import api_keys
 from metering.api import views
 from metering.api.admission import Admission, Overloaded
 from metering.domain.bodies import MAX_BYTES
 from metering.models import UsageEvent
 from metering.services import ingest, storing
 from metering.services.usage_lock import lock_usage
+from tests.api_clients import api_client
 from tests.metering.conftest import NOW, list_prices, make_customer
 from tests.metering.sending import send, tokens
 
@@ -29,8 +29,7 @@ URL = "/api/v1/usage"
 def agent() -> APIClient:
     list_prices()
     make_customer("acme")
-    made = api_keys.create_api_key(kind=ApiKeyKind.AGENT, now=NOW)
-    return APIClient(headers={"Authorization": f"Bearer {made.text}"})
+    return api_client(ApiKeyKind.AGENT, now=NOW)
 
 
 def body(event_id: str) -> bytes:

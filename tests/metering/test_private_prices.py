@@ -2,20 +2,20 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal as D
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from rest_framework.test import APIClient
 
 from billing.domain.errors import Conflict, InvalidInput, NotFound, NotPermitted
 from billing.models import ApiKeyKind, AuditEvent, Customer
-from billing.services import api_keys
 from metering.domain.rates import Rate
 from metering.models import Price, PrivatePriceRequest
 from metering.services import price_book, private_prices, rating, totals
 from metering.services.price_book import NewPrice
 from metering.services.proof import rederive_rollups
+from tests.api_clients import api_client
 from tests.metering.conftest import FEB, JAN, MAR, NOW, open_terms
 from tests.metering.sending import send, tokens
 from tests.metering.test_ingest_once import used
@@ -140,16 +140,8 @@ def test_an_impossible_price_is_not_even_asked_for(acme: Customer, wrong: dict[s
     assert not PrivatePriceRequest.objects.exists()
 
 
-def client(kind: ApiKeyKind, **owner: Any) -> APIClient:
-    if name := owner.pop("name", None):
-        owner["user"] = api_keys.ensure_controller(name=name)
-    key = api_keys.create_api_key(kind=kind, now=NOW, **owner)
-    made = APIClient()
-    made.credentials(HTTP_AUTHORIZATION=f"Bearer {key.text}")
-    return made
-
-
 def test_over_rest(acme: Customer, bolt: Customer) -> None:
+    client = partial(api_client, now=NOW)
     ada, ben = (client(ApiKeyKind.FINANCE, name=name) for name in ("ada", "ben"))
     price = {
         "customer": "acme", "model": "tuned", "mode": "serverless", "meter": "output_tokens",

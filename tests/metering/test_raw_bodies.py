@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from rest_framework.test import APIClient
 
 from billing.models import ApiKeyKind, Customer
-from billing.services import api_keys, clock
+from billing.services import clock
 from metering.models import UsageEvent
 from metering.services.proof import rederive_rollups
+from tests.api_clients import api_client
 from tests.metering.conftest import NOW, open_terms
 from tests.metering.sending import event, tokens, void
 
@@ -37,9 +38,8 @@ def clock_stands(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def agent(acme: Customer, monkeypatch: pytest.MonkeyPatch) -> APIClient:
     open_terms(acme)
-    made = api_keys.create_api_key(kind=ApiKeyKind.AGENT, now=NOW)
     monkeypatch.setattr("metering.api.throttling._buckets.take", lambda _: 0)
-    return APIClient(headers={"Authorization": f"Bearer {made.text}"})
+    return api_client(ApiKeyKind.AGENT, now=NOW)
 
 
 def check(agent: APIClient, body: bytes, **headers: str) -> int:
