@@ -13,6 +13,7 @@ DECIMALS = 12
 QUANTUM = Decimal(1).scaleb(-DECIMALS)
 CENT = Decimal("0.01")
 ZERO = Decimal(0)
+_PLAIN = f".{DECIMALS}f"
 
 # 26 integer digits of a NUMERIC(38, 12) times a 30 digit quantity, with room to add.
 _DIGITS = 100
@@ -62,7 +63,7 @@ def has_more_decimals_than(value: Decimal, decimals: int) -> bool:
 
 def plain(value: Decimal) -> str:
     """A dollar amount as the API writes it: twelve decimals, no exponent."""
-    return f"{value:.{DECIMALS}f}"
+    return format(value, _PLAIN)
 
 
 def split_by_largest_remainder(total: int, weights: Sequence[Decimal]) -> list[int]:

@@ -79,7 +79,7 @@ class JournalEntry(models.Model):
     usage_date = models.DateField(null=True, blank=True)
     booked_at = models.DateTimeField()
     description = models.CharField(max_length=300, blank=True, default="")
-    # An index of the few entries that have one, below.
+    # An index of the few entries that have one, below; a guard stands for the foreign key.
     invoice = models.ForeignKey(
         Invoice,
         null=True,
@@ -87,6 +87,7 @@ class JournalEntry(models.Model):
         on_delete=models.PROTECT,
         related_name="entries",
         db_index=False,
+        db_constraint=False,
     )
     fingerprint = models.CharField(max_length=64)
     evidence = models.JSONField(default=dict, blank=True)

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from operator import attrgetter
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -94,6 +95,10 @@ def _sentence_of(error: IntegrityError) -> str:
     return str(getattr(diagnosis, "message_primary", "") or error)
 
 
+_spell = msgspec.json.Encoder().encode
+
+_Value = TypeVar("_Value")
+
 # An entry, its postings as they are spelled, and its fingerprint.
 _Told = tuple[Entry, list[SpelledPosting], str]
 
@@ -101,7 +106,8 @@ _Told = tuple[Entry, list[SpelledPosting], str]
 def _columns(booked: Sequence[_Told]) -> list[str]:
     """Accounts in sort order, entries and postings: the arrays that _BOOK takes, as text.
 
-    A posting names its entry and its account by their place, from 1.
+    A posting names its entry and its account by their place, from 1. What is alike in all entries
+    is said once, and so is the customer of all accounts.
     """
     accounts = sorted({account for _, spelled, _ in booked for account, _ in spelled})
     place_of = {account: place for place, account in enumerate(accounts, start=1)}
@@ -114,13 +120,13 @@ def _columns(booked: Sequence[_Told]) -> list[str]:
     entries = [entry for entry, _, _ in booked]
     no_commit = str(NO_COMMIT)
     return [
-        array_of(owners),
+        _array_of(owners),
         array_of([commit or no_commit for commit in owning]),
         array_of(quarters),
         array_of(codes),
         *_entry_columns(entries),
         array_of([print_ for _, _, print_ in booked]),
-        array_of_json([msgspec.json.encode(entry.evidence).decode() for entry in entries]),
+        array_of_json(_alike([_spell(entry.evidence).decode() for entry in entries])),
         *map(array_of, zip(*postings, strict=True)),
     ]
 
@@ -129,16 +135,25 @@ def _entry_columns(entries: Sequence[Entry]) -> tuple[str, ...]:
     """What the columns of _BOOK from the keys to the invoices are of."""
     return (
         array_of([entry.key for entry in entries]),
-        array_of([entry.code for entry in entries]),
-        array_of([entry.scope.customer_id for entry in entries]),
+        _array_of([entry.code for entry in entries]),
+        _array_of([entry.scope.customer_id for entry in entries]),
         array_of([entry.scope.commit_id for entry in entries]),
-        array_of([entry.quarter_index for entry in entries]),
-        array_of([entry.origin_quarter_index for entry in entries]),
-        array_of([entry.accounting_date for entry in entries]),
-        array_of([entry.usage_date for entry in entries]),
-        array_of([entry.description for entry in entries]),
-        array_of([entry.invoice_id for entry in entries]),
+        _array_of([entry.quarter_index for entry in entries]),
+        _array_of([entry.origin_quarter_index for entry in entries]),
+        _array_of([entry.accounting_date for entry in entries]),
+        _array_of([entry.usage_date for entry in entries]),
+        _array_of([entry.description for entry in entries]),
+        _array_of([entry.invoice_id for entry in entries]),
     )
+
+
+def _array_of(values: Sequence[object]) -> str:
+    return array_of(_alike(values))
+
+
+def _alike(values: Sequence[_Value]) -> Sequence[_Value]:
+    """The first of them, if all are equal: billing_book repeats it."""
+    return values[:1] if values.count(values[0]) == len(values) else values
 
 
 @dataclass(frozen=True, slots=True)

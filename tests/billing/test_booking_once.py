@@ -5,11 +5,12 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 from django.db import connection
 
 from billing.domain.errors import Conflict, IdempotencyConflict
-from billing.domain.journal import AccountCode, Scope
+from billing.domain.journal import AccountCode, EntryCode, Scope
 from billing.models import AccountingPeriod, Customer, JournalEntry, LedgerAccount, Posting
 from billing.services import ledger, proof
 from tests.billing import cast
@@ -60,6 +61,49 @@ def test_a_batch_counts_only_what_is_new(acme: Customer) -> None:
     deferred = LedgerAccount.objects.get(code="deferred_revenue")
     assert deferred.balance == Decimal("0.00000000005")
     assert proof.ledger_problems() == []
+
+
+@pytest.mark.parametrize("odd_one", [None, 0, 1, 2])
+def test_what_is_alike_in_a_batch_and_what_is_not_is_booked_as_it_was_said(
+    acme: Customer, odd_one: int | None
+) -> None:
+    """Also where what differs is something in one entry and nothing in the others, or the reverse.
+    The fingerprints, taken of what was said, are compared with what the books say."""
+    invoice = cast.make_invoice(acme)
+    odd = {
+        "code": EntryCode.USAGE_REVERSED, "accounting_date": date(2026, 4, 1), "quarter_index": 3,
+        "origin_quarter_index": 2, "usage_date": date(2026, 4, 2), "description": 'says "{1,2}" \\',
+        "invoice_id": invoice.pk, "evidence": {"rest": [1, None, '"']},
+    }  # fmt: skip
+    usual = cast.usage_entry(acme, "e", "1")
+    for ones, others in ((odd, {}), ({}, odd)):
+        for name in odd:
+            said = [
+                msgspec.structs.replace(
+                    usual,
+                    key=f"{name}/{len(ones)}/{place}",
+                    **{
+                        name: (ones if place == odd_one else others).get(name, getattr(usual, name))
+                    },
+                )
+                for place in range(3)
+            ]
+            assert ledger.post_entries(entries=said, now=cast.NOW) == 3
+            booked = JournalEntry.objects.filter(key__startswith=f"{name}/{len(ones)}/")
+            assert [proof.entry_of(entry) for entry in booked.order_by("key")] == said
+    assert not [one for one in proof.ledger_problems() if not one.startswith("Invoice")]
+
+
+def test_a_batch_of_several_customers_and_of_no_commit(acme: Customer) -> None:
+    bolt = cast.make_customer("bolt")
+    entries = [
+        cast.usage_entry(acme, "a", "1"), cast.payment_entry(bolt, "b", "2"),
+        cast.usage_entry(bolt, "c", "3", commit_id=uuid4()), cast.payment_entry(acme, "d", "4"),
+    ]  # fmt: skip
+    assert ledger.post_entries(entries=entries, now=cast.NOW) == 4
+    booked = JournalEntry.objects.order_by("key")
+    assert [proof.entry_of(entry) for entry in booked] == entries
+    assert LedgerAccount.objects.filter(customer=bolt).count() == 4
 
 
 def test_the_trial_balance_goes_by_accounting_date_and_adds_up(acme: Customer) -> None:

@@ -161,8 +161,30 @@ def test_nothing_is_dated_in_a_locked_period(refused: Refused) -> None:
     refused("2026-03 is locked", lock, planted, *both)
 
 
-def test_an_account_keeps_its_identity(refused: Refused) -> None:
-    refused("keeps its code", "UPDATE billing_ledgeraccount SET code = 'bank'")
+def test_an_entry_has_the_invoice_that_it_names(refused: Refused) -> None:
+    nobody = PLANTED.replace("(key,", "(invoice_id, key,").replace(
+        "SELECT 'planted'", "SELECT gen_random_uuid(), 'planted'"
+    )
+    debit, credit = posting("5", "deferred_revenue"), posting("-5", "usage_revenue")
+    refused("the invoice of entry", nobody, debit, credit)
+
+
+def test_an_entry_may_name_an_invoice_that_is_there(refused: Refused) -> None:
+    drafted = PLANTED.replace("(key,", "(invoice_id, key,").replace(
+        "SELECT 'planted'", "SELECT (SELECT id FROM billing_invoice LIMIT 1), 'planted'"
+    )
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(drafted)
+        cursor.execute(posting("5", "deferred_revenue"))
+        cursor.execute(posting("-5", "usage_revenue"))
+    assert JournalEntry.objects.get(key="planted").invoice is not None
+
+
+@pytest.mark.parametrize("column", ["code", "customer_id", "commit_id", "quarter_index"])
+def test_an_account_keeps_its_identity(refused: Refused, column: str) -> None:
+    to = f"{column} = {'0' if column == 'customer_id' else 'NULL'}"
+    refused("keeps its code", f"UPDATE billing_ledgeraccount SET {to}")  # noqa: S608
+    refused("keeps its code", f"UPDATE billing_ledgeraccount SET balance = 1, {to}")  # noqa: S608
 
 
 @pytest.mark.parametrize(
