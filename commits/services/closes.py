@@ -34,7 +34,7 @@ from metering.services import totals
 
 # The chains of a set are locked together: many, so that a run is quick, and few enough that their
 # customers' events hardly wait and that memory does not grow with the number of commits.
-SET = 500
+SET, LAST_SET = 500, 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,12 @@ def closed_sets(
         while origins := [
             pk for pk in due_origins(as_of=as_of, commit_id=commit_id) if pk not in passed
         ]:
-            for start in range(0, len(origins), SET):
-                asked = origins[start : start + SET]
+            for asked in _sets(origins):
                 if not alone:
                     # What another run has closed meanwhile is not read again.
                     asked = due_origins(as_of=as_of, among=asked)
+                    if not asked:
+                        continue
                 with _uncollected():
                     rows, held, held_back = _close_set(
                         asked, as_of=as_of, now=now, actor=actor, skip_locked=skip_locked
@@ -103,6 +104,15 @@ def closed_sets(
                 alone = alone and not missed
                 passed |= held_back | missed
                 yield rows
+
+
+def _sets(origins: Sequence[UUID]) -> Iterator[Sequence[UUID]]:
+    """Chains in sets, smaller ones at the end: runs that share the work are done together."""
+    start = 0
+    while start < len(origins):
+        size = min(SET, max(LAST_SET, (len(origins) - start) // 4))
+        yield origins[start : start + size]
+        start += size
 
 
 @contextmanager
