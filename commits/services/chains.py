@@ -136,8 +136,8 @@ def _read_chains(
 def _quarters(states: Mapping[UUID, ChainState], closing_at: datetime | None) -> list[Quarter]:
     """The quarters of chains, by chain and position.
 
-    For a run of closes those that have begun, and whatever may begin within a day (no event is
-    accepted that is timed later), if that is sure to be enough: a young chain has many more.
+    For a run of closes those that have begun, and whatever may begin within a day, if that is sure
+    to be enough: a young chain has many more.
     """
     if closing_at is None:
         return Quarter.read(f"{_OF_CHAINS} ORDER BY origin_id, position", [array_of(states)])
@@ -167,6 +167,10 @@ def _goes_on(state: ChainState) -> bool:
     that no quarter behind that one can matter to its close."""
     commit, quarter = state.origin, state.open_quarter
     if quarter is None or len(state.commits) > 1 or commit.state != CommitState.ACTIVE:
+        return False
+    if state.ingest_seq != commit.booked_seq:
+        # A run that is made up for months later meets events of quarters that lay ahead of it, and
+        # what a run has booked counts as booked in all quarters.
         return False
     follows = commit.quarter_count is not None and quarter.index < commit.quarter_count
     return follows and state.quarter_at(quarter.position + 1) is not None

@@ -46,6 +46,7 @@ def plans_alike(*, now: datetime) -> int:
 def test_of_a_young_chain_just_what_has_begun_is_read(acme: Customer) -> None:
     commit = signed(acme, instalments=TWO_YEARS)
     use(acme, "400", "2026-02-01", now=at("2026-02-01"))
+    daily.draw_down(now=at("2026-04-05"))
     read, whole = loaded(commit.pk, now=at("2026-04-05"))
     assert [quarter.position for quarter in read.quarters] == [1, 2]
     assert len(whole.quarters) >= 8
@@ -102,4 +103,20 @@ def test_closes_a_year_late_come_to_the_same(acme: Customer) -> None:
     assert posted.count() == 4
     assert figures(late) == figures(in_time)
     assert sum(q.booked_rolled_out for q in posted) > Decimal(0)
+    assert proof.commit_problems() == []
+
+
+def test_usage_of_quarters_that_began_after_a_close_that_is_made_up_for_is_booked(
+    acme: Customer,
+) -> None:
+    """Daily jobs that did not run for months run each with its own due instant, while events of
+    today come in between."""
+    commit = signed(acme, instalments=TWO_YEARS)
+    late = at("2026-04-04")
+    daily.draw_down(now=late)
+    use(acme, "400", "2026-10-09", now=at("2026-10-10"))
+    closes.run_closes(as_of=late, now=late)
+    daily.draw_down(now=late)
+    assert Quarter.objects.get(commit=commit, index=1).state == QuarterState.POSTED
+    assert Quarter.objects.get(commit=commit, index=4).booked_drawn == Decimal(400)
     assert proof.commit_problems() == []
