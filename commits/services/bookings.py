@@ -151,5 +151,10 @@ def entry_key(state: ChainState, quarter: Quarter, what: str) -> str:
 
 
 def evidence(state: ChainState) -> dict[str, object]:
-    """Which events an entry books: the customer's ingest sequence, from (exclusive) to."""
-    return {"after_seq": state.origin.booked_seq, "through_seq": state.ingest_seq}
+    """Which events an entry books: the customer's ingest sequence, from (exclusive) to, and how
+    often usage that waited had been rated by then."""
+    return {
+        "after_seq": state.origin.booked_seq,
+        "through_seq": state.ingest_seq,
+        "through_rated": state.rated_seq,
+    }

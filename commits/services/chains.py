@@ -28,6 +28,7 @@ from commits.domain.close import give_back
 from commits.domain.policies import EndOfTerm, RolloverPolicy
 from commits.models import Commit, CommitState, Grant, Quarter, QuarterState
 from metering.services import rate_cards, totals
+from metering.services.usage_lock import LockedUsage
 
 GIVEN_BACK_REF = "given_back:pending"
 
@@ -51,6 +52,7 @@ class ChainState:
     issued: dict[int, list[Grant]]
     live: dict[int, tuple[UsageSlice, ...]]
     ingest_seq: int = 0
+    rated_seq: int = 0
     rollovers: dict[int, list[Grant]] = field(default_factory=dict)
     groups: Groups = field(default_factory=dict)
 
@@ -91,24 +93,23 @@ def load_chains(
     if lock:
         condition += " FOR NO KEY UPDATE" + (" SKIP LOCKED" if skip_locked else "")
     origins = {commit.pk: commit for commit in Commit.read(condition, [ids])}
-    sequences: dict[int, int] = {}
+    held: dict[int, LockedUsage] = {}
     if lock:
         held = rate_cards.lock_usage(customer_ids=[c.customer_id for c in origins.values()])
-        sequences = {customer_id: state.ingest_seq for customer_id, state in held.items()}
     owners = array_of({commit.customer_id for commit in origins.values()})
     customers = {c.pk: c for c in Customer.read("id = ANY (%s::bigint[])", [owners])}
     for commit in origins.values():
         commit.customer = customers[commit.customer_id]
-    return _read_chains(origins, sequences, closing_at)
+    return _read_chains(origins, held, closing_at)
 
 
 def _read_chains(
-    origins: Mapping[UUID, Commit], sequences: Mapping[int, int], closing_at: datetime | None
+    origins: Mapping[UUID, Commit], held: Mapping[int, LockedUsage], closing_at: datetime | None
 ) -> dict[UUID, ChainState]:
-    states = {
-        pk: ChainState(commit, {pk: commit}, [], {}, {}, sequences.get(commit.customer_id, 0))
-        for pk, commit in origins.items()
-    }
+    states = {pk: ChainState(commit, {pk: commit}, [], {}, {}) for pk, commit in origins.items()}
+    for state in states.values():
+        if usage := held.get(state.origin.customer_id):
+            state.ingest_seq, state.rated_seq = usage.ingest_seq, usage.rated_seq
     ids = array_of(origins)
     for commit in Commit.read("origin_id = ANY (%s::uuid[]) AND origin_id <> id", [ids]):
         states[commit.origin_id].commits[commit.pk] = commit

@@ -31,7 +31,8 @@ WITH dollars AS (
     SELECT entry.id, split_part(entry.key, '/', 2)::uuid AS origin_id,
         split_part(entry.key, '/', 4)::int AS position, split_part(entry.key, '/', 5) AS what,
         entry.usage_date, coalesce(dollars.amount, 0) AS amount,
-        (entry.evidence ->> 'through_seq')::bigint AS through_seq, entry.booked_at,
+        (entry.evidence ->> 'through_seq')::bigint AS through_seq,
+        (entry.evidence ->> 'through_rated')::bigint AS through_rated, entry.booked_at,
         max(entry.id) FILTER (WHERE split_part(entry.key, '/', 3) = 'dropped') OVER (
             PARTITION BY split_part(entry.key, '/', 2), split_part(entry.key, '/', 4)) AS dropped_by
     FROM billing_journalentry AS entry LEFT JOIN dollars ON dollars.entry_id = entry.id
@@ -39,7 +40,7 @@ WITH dollars AS (
 )
 SELECT said.origin_id, said.position, said.id <= coalesce(said.dropped_by, 0) AS dropped,
     said.usage_date, said.what = 'late', sum(said.amount), sum(abs(said.amount)),
-    max(said.through_seq), max(said.booked_at), quarter.usage_period_id
+    max(said.through_seq), max(said.booked_at), max(said.through_rated), quarter.usage_period_id
 FROM said LEFT JOIN commits_quarter AS quarter
     ON quarter.origin_id = said.origin_id AND quarter.position = said.position
 WHERE said.usage_date IS NOT NULL OR said.what = 'late' OR said.id <= said.dropped_by
@@ -123,14 +124,15 @@ def _booked_groups() -> list[_Group]:
     gone: dict[str, tuple[Decimal, Decimal]] = {}
     with connection.cursor() as cursor:
         cursor.execute(_BOOKED, [])
-        for origin, position, dropped, day, late, amount, turnover, seq, at, period in cursor:
+        for origin, position, dropped, day, late, amount, turnover, *point, period in cursor:
             name = f"usage of chain {origin}, quarter {position}"
             if dropped:
                 before = gone.get(name, (ZERO, ZERO))
                 gone[name] = (before[0] + amount, before[1] + turnover)
                 continue
             what = f"{name}, late" if late else f"{name}, {day}"
-            cutoff = Cutoff(seq or 0, at)
+            seq, at, rated_seq = point
+            cutoff = Cutoff(seq or 0, at, rated_seq)
             groups.append(_Group(what, amount, turnover, period, None if late else day, cutoff))
     groups += [
         _Group(f"{name}, which went away", amount, turnover, None, None, None)

@@ -93,7 +93,10 @@ def usage_entries(*, quarter: Quarter) -> list[UsageEntry]:
             continue
         if not parts.books_usage:
             continue
-        through = Cutoff(int(row["evidence"]["through_seq"]), row["booked_at"])
+        evidence = row["evidence"]
+        through = Cutoff(
+            int(evidence["through_seq"]), row["booked_at"], evidence.get("through_rated")
+        )
         found.append(
             UsageEntry(
                 row["id"], row["code"], parts.what, row["usage_date"], row["booked_at"],
@@ -124,5 +127,7 @@ def cutoff_before(entries: Sequence[UsageEntry], entry: UsageEntry) -> Cutoff:
 def last_cutoff(entries: Sequence[UsageEntry]) -> Cutoff:
     """Up to where these entries have booked: nothing if there are none."""
     return max(
-        (one.through for one in entries), key=lambda c: (c.through_seq, c.at), default=NOTHING
+        (one.through for one in entries),
+        key=lambda c: (c.through_seq, c.rated_seq or 0, c.at),
+        default=NOTHING,
     )

@@ -63,7 +63,8 @@ class UsageState(models.Model):
     """One row per customer: the lock that ingest and the close both take.
 
     `ingest_seq` counts accepted events: the n-th event of a customer has seq n, so "everything up
-    to seq n" names a set of events. `terms_version` is a fresh number whenever the customer's
+    to seq n" names a set of events. `rated_seq` counts how often usage that waited has been rated,
+    which takes no number of an event. `terms_version` is a fresh number whenever the customer's
     periods or rate cards change: what cached rates go by.
     """
 
@@ -71,6 +72,7 @@ class UsageState(models.Model):
         "billing.Customer", primary_key=True, on_delete=models.PROTECT, related_name="usage_state"
     )
     ingest_seq = models.BigIntegerField(default=0)
+    rated_seq = models.BigIntegerField(default=0, db_default=0)
     terms_version = models.BigIntegerField(default=1)
 
     def __str__(self) -> str:
@@ -362,7 +364,8 @@ class Resolution(models.TextChoices):
 class UnratedUsage(models.Model):
     """A quantity of an event that could not be rated: kept, shown, counted, never priced at zero.
 
-    It stands in no rollup until it is rated.
+    It stands in no rollup until it is rated: the `rated_seq`-th time that usage of its customer
+    was. (None as well where it was rated before these times were counted.)
     """
 
     customer = models.ForeignKey(
@@ -384,6 +387,7 @@ class UnratedUsage(models.Model):
     recorded_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True, blank=True)
     resolution = models.CharField(max_length=16, choices=Resolution.choices, blank=True, default="")
+    rated_seq = models.BigIntegerField(null=True, blank=True)
 
     class Meta:
         verbose_name_plural = "unrated usage"

@@ -1,7 +1,8 @@
 """Counts usage again from the events, as of any point of the past: what explanations rest on.
 
 A point of the past is a cutoff: the events accepted up to a sequence number, and of usage that had
-to wait for its price, what had been rated by an instant (rating later takes no sequence number).
+to wait for its price, what had been rated up to a count of its own (rating later takes no sequence
+number, and instants do not tell who came first: a job that is made up for goes by one long past).
 Between two cutoffs lies what one entry of the journal books: events that came, less events that
 were voided. Rollups are not read here, and rates are derived again from price book and terms; only
 `recounted_amounts`, which serves the proof of whole ledgers, takes the rates of the hourly rollup,
@@ -44,9 +45,11 @@ WITH moved AS (
         date_trunc('hour', event.occurred_at, 'UTC') AS hour, event.model, event.mode,
         reported.meter, reported.quantity,
         (event.seq <= %(through)s AND coalesce(void.seq > %(through)s, true)
-            AND coalesce(known.resolved_at <= %(through_at)s, true))::int
+            AND coalesce(known.rated_seq <= %(through_rated)s::bigint,
+                known.resolved_at <= %(through_at)s, true))::int
         - (event.seq <= %(after)s AND coalesce(void.seq > %(after)s, true)
-            AND coalesce(known.resolved_at <= %(after_at)s, true))::int AS sign
+            AND coalesce(known.rated_seq <= %(after_rated)s::bigint,
+                known.resolved_at <= %(after_at)s, true))::int AS sign
     FROM metering_usageevent AS event"""
 _WHICH = """
     WHERE event.customer_id = %(customer)s AND event.kind <> 4 AND reported.quantity > 0
@@ -69,17 +72,20 @@ ORDER BY seq LIMIT %(limit)s"""
 _COUNTED = """
 WITH asked AS MATERIALIZED (
     SELECT * FROM unnest(%(periods)s::bigint[], %(days)s::date[], %(seqs)s::bigint[],
-        %(instants)s::timestamptz[]) AS given (period_id, day, through, through_at)
+        %(instants)s::timestamptz[], %(rated)s::bigint[])
+        AS given (period_id, day, through, through_at, through_rated)
 ), counted AS MATERIALIZED (
     SELECT period.id AS period_id, event.customer_id,
         date_trunc('hour', event.occurred_at, 'UTC') AS hour, event.model, event.mode,
         reported.meter,
         sum(reported.quantity) FILTER (WHERE event.seq <= daily.through
             AND coalesce(void.seq > daily.through, true)
-            AND coalesce(known.resolved_at <= daily.through_at, true)) AS of_day,
+            AND coalesce(known.rated_seq <= daily.through_rated,
+                known.resolved_at <= daily.through_at, true)) AS of_day,
         sum(reported.quantity) FILTER (WHERE event.seq <= whole.through
             AND coalesce(void.seq > whole.through, true)
-            AND coalesce(known.resolved_at <= whole.through_at, true)) AS of_period
+            AND coalesce(known.rated_seq <= whole.through_rated,
+                known.resolved_at <= whole.through_at, true)) AS of_period
     FROM metering_everyusageevent AS event
     JOIN metering_usageperiod AS period ON period.customer_id = event.customer_id
         AND event.occurred_at >= period.starts_at AND event.occurred_at < period.ends_at
@@ -106,10 +112,12 @@ GROUP BY 1, 2"""
 
 @dataclass(frozen=True, slots=True)
 class Cutoff:
-    """Events up to and including `through_seq`; of what waited, what was rated by `at`."""
+    """Events up to and including `through_seq`; of what waited, what was rated up to the
+    `rated_seq`-th time. By `at` where these times were not counted yet."""
 
     through_seq: int
     at: datetime
+    rated_seq: int | None = None
 
 
 NOTHING = Cutoff(0, datetime(1970, 1, 1, tzinfo=UTC))
@@ -203,8 +211,10 @@ def _parameters(
         "meter": key.meter if key else None,
         "after": after.through_seq,
         "after_at": after.at,
+        "after_rated": after.rated_seq,
         "through": through.through_seq,
         "through_at": through.at,
+        "through_rated": through.rated_seq,
     }
 
 
@@ -245,6 +255,7 @@ def recounted_amounts(
         "days": [day for _, day in cutoffs],
         "seqs": [cutoff.through_seq for cutoff in cutoffs.values()],
         "instants": [cutoff.at for cutoff in cutoffs.values()],
+        "rated": [cutoff.rated_seq for cutoff in cutoffs.values()],
     }
     found = dict.fromkeys(cutoffs, ZERO)
     if not cutoffs:

@@ -31,10 +31,14 @@ _RESOLVE = """
 WITH verdict AS (
     SELECT * FROM unnest(%s::timestamptz[], %s::text[], %s::text[], %s::text[], %s::bigint[])
         AS given (slot, model, mode, meter, period_id)
+), counted AS (
+    UPDATE metering_usagestate SET rated_seq = rated_seq + 1 WHERE customer_id = %s
+    RETURNING rated_seq
 ), resolved AS (
     UPDATE metering_unratedusage AS waiting
-    SET resolved_at = %s, resolution = 'rated', period_id = verdict.period_id
-    FROM verdict
+    SET resolved_at = %s, resolution = 'rated', period_id = verdict.period_id,
+        rated_seq = counted.rated_seq
+    FROM verdict CROSS JOIN counted
     WHERE waiting.customer_id = %s AND waiting.resolved_at IS NULL
       AND waiting.occurred_at >= verdict.slot
       AND waiting.occurred_at < verdict.slot + interval '15 minutes'
@@ -101,7 +105,8 @@ SELECT %s, chunk_id, place, source, event_id, NULL, occurred_at, model, mode, me
     'no_commit', %s, ''
 FROM metering_detached
 ON CONFLICT (chunk_id, place, meter) DO UPDATE
-    SET period_id = NULL, reason = 'no_commit', resolved_at = NULL, resolution = ''"""
+    SET period_id = NULL, reason = 'no_commit', resolved_at = NULL, resolution = '',
+        rated_seq = NULL"""
 
 _UNLINK = """
 UPDATE metering_unratedusage
@@ -155,9 +160,8 @@ def _resolve(customer_id: int, found: dict[tuple[Any, ...], tuple[int, Any]], no
         return 0
     columns = [list(column) for column in zip(*found, strict=True)]
     with connection.cursor() as cursor:
-        cursor.execute(
-            _RESOLVE, [*columns, [period for period, _ in found.values()], now, customer_id]
-        )
+        periods = [period for period, _ in found.values()]
+        cursor.execute(_RESOLVE, [*columns, periods, customer_id, now, customer_id])
         rows = cursor.fetchall()
     add_usage(
         rows=[

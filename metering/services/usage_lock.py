@@ -12,7 +12,7 @@ from billing.domain.array_format import array_of
 from metering.services.book_snapshot import HOLD, PRICE_BOOK_LOCK, VERSION
 
 _LOCK = (
-    "SELECT customer_id, ingest_seq, terms_version FROM metering_usagestate"
+    "SELECT customer_id, ingest_seq, terms_version, rated_seq FROM metering_usagestate"
     " WHERE customer_id = ANY(%s::bigint[]) ORDER BY customer_id FOR NO KEY UPDATE"
 )
 
@@ -22,6 +22,7 @@ class LockedUsage(NamedTuple):
 
     ingest_seq: int
     terms_version: int
+    rated_seq: int
 
 
 def lock_usage(*, customer_ids: Sequence[int]) -> dict[int, LockedUsage]:
@@ -64,8 +65,8 @@ def _locked(customer_ids: list[int], wait_seconds: int) -> tuple[dict[int, Locke
         for _ in range(2 if wait_seconds else 1):
             cursor.nextset()
         found = {
-            customer_id: LockedUsage(seq, version)
-            for customer_id, seq, version in cursor.fetchall()
+            customer_id: LockedUsage(seq, version, rated_seq)
+            for customer_id, seq, version, rated_seq in cursor.fetchall()
         }
         cursor.nextset()
         return found, int(cursor.fetchone()[0])
