@@ -20,6 +20,7 @@ from django.db.models.functions import Coalesce
 from billing.domain.errors import Conflict, InvalidInput
 from billing.models import Customer, JobRun
 from billing.services import clock, credit_note_push, invoice_push
+from billing.services.retrying import retried
 from commits.models import Commit, CommitState, Quarter, QuarterState
 from commits.services.after_the_end import settle_ended
 from commits.services.backfills import apply_approved
@@ -86,12 +87,15 @@ def open_next_quarters(*, now: datetime) -> int:
         .values_list("origin", flat=True)
         .distinct()
     )
-    opened = 0
-    for origin_id in candidates:
-        with transaction.atomic():
-            state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
-            opened += len(extend(state=state, now=now))
-    return opened
+    return sum(_open_ahead(origin_id, now) for origin_id in candidates)
+
+
+@retried
+def _open_ahead(origin_id: UUID, now: datetime) -> int:
+    # Whoever signs holds the usage of its customer before the chain: the two can meet.
+    with transaction.atomic():
+        state = load_chains(origin_ids=[origin_id], lock=True)[origin_id]
+        return len(extend(state=state, now=now))
 
 
 def run_daily(*, now: datetime) -> None:
