@@ -10,23 +10,19 @@ from metering.models.prices import (
     RateOverride,
 )
 from metering.models.private_prices import PrivatePriceRequest
+from metering.models.rollups import DailyUsage, HourlyUsage, UsageDay, UsageHour, UsageTotal
 from metering.models.usage import (
-    DailyUsage,
     EventKey,
     EventKeySecret,
     EventKind,
-    HourlyUsage,
     Resolution,
     UnratedReason,
     UnratedUsage,
     UsageArchive,
-    UsageDay,
     UsageEvent,
-    UsageHour,
     UsagePeriod,
     UsageRun,
     UsageState,
-    UsageTotal,
     UsageVoid,
 )
 from metering.models.waivers import Waiver

@@ -1,9 +1,7 @@
-"""Usage: immutable events, the periods they belong to, and cumulative rollups of rated usage.
+"""Usage: immutable events, the periods they belong to, and quantities that wait to be rated.
 
 Events lie in chunks (sql/0013_chunks.sql), one row for those of a request, and are read through a
 view. Append-only by trigger; unique for ever by (customer, keyed hash of source and id).
-The three rollups are written in the same database transaction as the events that they count, so a
-balance read from them is never stale; `check_ledger` re-derives them from the events.
 """
 
 from typing import Any
@@ -13,13 +11,13 @@ from django.contrib.postgres.fields import RangeBoundary, RangeOperators
 from django.db import models
 from django.db.models import F, Q
 
-from billing.models.fields import TsTzRange, money_field, rate_field
+from billing.models.fields import TsTzRange
 from metering.models.prices import RateCard
 
 SPAN = models.Func(F("first_at"), F("last_at"), function="metering_run_span")
 
 
-def _key_to(model: Any) -> Any:
+def key_to(model: Any) -> Any:
     """Part of a primary key in a table that ingest fills: what it names is locked by then, so
     neither a constraint nor an index of its own is worth its cost an event."""
     return models.ForeignKey(
@@ -113,7 +111,7 @@ class EventKey(models.Model):
     """
 
     pk = models.CompositePrimaryKey("customer_id", "event_key")
-    customer = _key_to("billing.Customer")
+    customer = key_to("billing.Customer")
     event_key = models.UUIDField()
     chunk_id = models.BigIntegerField()
     fingerprint = models.IntegerField()
@@ -132,7 +130,7 @@ class UsageRun(models.Model):
     """
 
     pk = models.CompositePrimaryKey("customer_id", "first_seq")
-    customer = _key_to("billing.Customer")
+    customer = key_to("billing.Customer")
     first_seq = models.BigIntegerField()
     chunk_id = models.BigIntegerField()
     first_at = models.DateTimeField()
@@ -255,99 +253,6 @@ class UsageArchive(models.Model):
 
     def __str__(self) -> str:
         return self.file
-
-
-class _OfAnHour(models.Model):
-    """Rated usage of one customer, hour, model, mode and meter. Within an hour the rate of a
-    period cannot change, so a row has one rate; `quantity` is cumulative."""
-
-    pk = models.CompositePrimaryKey("customer_id", "period_id", "hour", "model", "mode", "meter")
-    customer = _key_to("billing.Customer")
-    period = _key_to(UsagePeriod)
-    hour = models.DateTimeField()
-    model = models.TextField()
-    mode = models.TextField()
-    meter = models.TextField()
-    rate = rate_field()
-    quantity = models.DecimalField(max_digits=30, decimal_places=0)
-
-    class Meta:
-        abstract = True
-
-    def __str__(self) -> str:
-        return f"{self.hour:%Y-%m-%d %H} {self.model} {self.meter}"
-
-
-class _OfADay(models.Model):
-    """Exact rated dollars of one period and UTC day: what drawdown books day by day."""
-
-    pk = models.CompositePrimaryKey("customer_id", "period_id", "day")
-    customer = _key_to("billing.Customer")
-    period = _key_to(UsagePeriod)
-    day = models.DateField()
-    amount = money_field()
-
-    class Meta:
-        abstract = True
-
-    def __str__(self) -> str:
-        return f"{self.day} {self.amount}"
-
-
-class UsageHour(_OfAnHour):
-    """Usage of hours as it has been folded in."""
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                name="usage_of_an_hour_is_not_negative", condition=Q(quantity__gte=0)
-            )
-        ]
-
-
-class UsageDay(_OfADay):
-    """Dollars of days as they have been folded in."""
-
-
-class HourlyUsage(_OfAnHour):
-    """Usage of hours as readers see it, in a view: rows of `UsageHour`, and beside them what has
-    not been folded into them yet, under the same keys."""
-
-    class Meta:
-        managed = False
-        db_table = "metering_hourlyusage"
-
-
-class DailyUsage(_OfADay):
-    """The same of days: `UsageDay`, and what has not been folded into it yet."""
-
-    class Meta:
-        managed = False
-        db_table = "metering_dailyusage"
-
-
-class UsageTotal(models.Model):
-    """Cumulative rated usage of a whole period by model, mode, meter and rate: what balances and
-    closes read, a handful of rows however many events there were."""
-
-    pk = models.CompositePrimaryKey("customer_id", "period_id", "model", "mode", "meter", "rate")
-    customer = _key_to("billing.Customer")
-    period = _key_to(UsagePeriod)
-    model = models.TextField()
-    mode = models.TextField()
-    meter = models.TextField()
-    rate = rate_field()
-    quantity = models.DecimalField(max_digits=30, decimal_places=0)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                name="usage_of_a_period_is_not_negative", condition=Q(quantity__gte=0)
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.model} {self.mode} {self.meter} {self.rate}"
 
 
 class UnratedReason(models.TextChoices):
