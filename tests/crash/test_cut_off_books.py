@@ -28,7 +28,7 @@ def test_the_daily_jobs(nursery: Nursery, eve: World, printed: Printed) -> None:
     printed("run_day", report)
     assert report.failures == []
     commits = " ".join(moment for moment in report.moments if "after commit" in moment)
-    for service in ("open_next_quarters", "sync_books", "_close_set", "record_finalized"):
+    for service in ("_open_ahead", "sync_books", "_close_set", "record_finalized"):
         assert service in commits
 
 
