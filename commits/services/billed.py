@@ -12,14 +12,14 @@ def count_cents(state: ChainState, lines: Sequence[PlannedLine]) -> list[Quarter
     """Add the cents of usage lines to what is billed of their quarters, which the caller saves."""
     changed = []
     for line in lines:
-        if line.kind not in (BillKind.OVERAGE, BillKind.LATE_USAGE):
-            continue
         billed = state.quarters[line.position - 1]
-        changed.append(billed)
         if line.kind is BillKind.OVERAGE:
             billed.overage_billed_cents += line.cents
-        else:
+        elif line.kind is BillKind.LATE_USAGE:
             billed.late_billed_cents += line.cents
+        else:
+            continue
+        changed.append(billed)
     return changed
 
 

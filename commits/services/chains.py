@@ -113,7 +113,8 @@ def _read_chains(
     ids = array_of(origins)
     for commit in Commit.read("origin_id = ANY (%s::uuid[]) AND origin_id <> id", [ids]):
         states[commit.origin_id].commits[commit.pk] = commit
-    quarters = _quarters(states, closing_at)
+    _read_quarters(states, closing_at)
+    quarters = [quarter for state in states.values() for quarter in state.quarters]
     # By `id`, which is there; to find out what `pk` is takes longer than all else here.
     issued: dict[int, list[Grant]] = {quarter.id: [] for quarter in quarters}
     rollovers: dict[int, list[Grant]] = {quarter.id: [] for quarter in quarters}
@@ -125,7 +126,6 @@ def _read_chains(
     for quarter in quarters:
         state = states[quarter.origin_id]
         state.groups = groups
-        state.quarters.append(quarter)
         state.issued[quarter.position] = issued[quarter.id]
         state.rollovers[quarter.position] = rollovers[quarter.id]
         state.live[quarter.position] = _slices(
@@ -134,33 +134,31 @@ def _read_chains(
     return states
 
 
-def _quarters(states: Mapping[UUID, ChainState], closing_at: datetime | None) -> list[Quarter]:
-    """The quarters of chains, by chain and position.
+def _read_quarters(states: Mapping[UUID, ChainState], closing_at: datetime | None) -> None:
+    """Read the quarters of chains, by position.
 
     For a run of closes those that have begun, and whatever may begin within a day, if that is sure
     to be enough: a young chain has many more.
     """
-    if closing_at is None:
-        return Quarter.read(f"{_OF_CHAINS} ORDER BY origin_id, position", [array_of(states)])
-    begun = Quarter.read(
-        f"{_OF_CHAINS} AND starts_at <= %s ORDER BY origin_id, position",
-        [array_of(states), closing_at + timedelta(days=1)],
-    )
-    for quarter in begun:
-        states[quarter.origin_id].quarters.append(quarter)
-    whole = [pk for pk, state in states.items() if not _goes_on(state)]
-    for state in states.values():
-        state.quarters = []
-    if not whole:
-        return begun
-    asked = set(whole)
-    return [
-        *(quarter for quarter in begun if quarter.origin_id not in asked),
-        *Quarter.read(f"{_OF_CHAINS} ORDER BY origin_id, position", [array_of(whole)]),
-    ]
+    whole = list(states)
+    if closing_at is not None:
+        begun_by = closing_at + timedelta(days=1)
+        _add_quarters(states, f"{_OF_CHAINS} AND starts_at <= %s", [array_of(states), begun_by])
+        whole = [pk for pk, state in states.items() if not _goes_on(state)]
+        for pk in whole:
+            states[pk].quarters.clear()
+    if whole:
+        _add_quarters(states, _OF_CHAINS, [array_of(whole)])
 
 
 _OF_CHAINS = "origin_id = ANY (%s::uuid[])"
+
+
+def _add_quarters(
+    states: Mapping[UUID, ChainState], condition: str, given: Sequence[object]
+) -> None:
+    for quarter in Quarter.read(f"{condition} ORDER BY origin_id, position", given):
+        states[quarter.origin_id].quarters.append(quarter)
 
 
 def _goes_on(state: ChainState) -> bool:
