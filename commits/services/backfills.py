@@ -90,7 +90,7 @@ def stage_events(*, backfill_id: UUID, body: bytes) -> int:
     All or nothing. Raises InvalidInput `invalid_events` naming every problem, Conflict `not_open`,
     NotFound; MalformedBody and TooLarge as usage does.
     """
-    events = decode_events(body, one=True, many=True)
+    events = list(decode_events(body, one=True, many=True))
     raw = json.loads(body)
     raw = raw if isinstance(raw, list) else [raw]
     with transaction.atomic():

@@ -10,7 +10,18 @@ import struct
 from collections.abc import Sequence
 from functools import lru_cache
 
-from metering.domain.columns import Columns
+import numpy as np
+
+from metering.domain.columns import (
+    BUSY_GPU_TIME,
+    CACHED_INPUT,
+    GPU_TIME,
+    INPUT,
+    OCCURRED,
+    OUTPUT,
+    REASONING,
+    Columns,
+)
 from metering.domain.copy_format import (
     FILE_HEADER,
     FILE_TRAILER,
@@ -33,26 +44,43 @@ CHUNK_COLUMNS = (
     " output_tokens, reasoning_tokens, gpu_seconds, busy_gpu_seconds, event_ids, extras"
 )
 _CHUNK_COLUMN_COUNT = 19
-_KEY_ROW = struct.Struct(">hiqi16siqiIih").pack
+# A row of binary COPY: how many columns, and each behind its length.
+_KEY_ROW = np.dtype(
+    [
+        ("columns", ">i2"),
+        ("of_customer", ">i4"), ("customer", ">i8"),
+        ("of_key", ">i4"), ("key", ">u8", 2),
+        ("of_chunk", ">i4"), ("chunk", ">i8"),
+        ("of_fingerprint", ">i4"), ("fingerprint", ">u4"),
+        ("of_place", ">i4"), ("place", ">i2"),
+    ]
+)  # fmt: skip
+_LENGTHS = {
+    "columns": 5, "of_customer": 8, "of_key": 16, "of_chunk": 8, "of_fingerprint": 4, "of_place": 2,
+}  # fmt: skip
 _CHUNK_HEAD = struct.Struct(">hiqiq").pack
 MONTH_SHIFT = 40  # bits of a chunk's number within its month; above them stands the month
 
 
-def key_rows(columns: Columns, chunk_id: int) -> list[bytes]:
-    """Rows of a binary COPY of KEY_COLUMNS, unsorted; as bytes they sort by customer and key."""
-    customers = [origin.customer_id for origin in columns.origins]
-    return [
-        _KEY_ROW(5, 8, customers[origin], 16, key, 8, chunk_id, 4, print_, 2, place)
-        for place, (origin, key, print_) in enumerate(
-            zip(columns.origin, columns.keys, columns.fingerprints, strict=True), 1
-        )
-    ]
+def key_rows(columns: Columns, chunk_id: int) -> bytes:
+    """Rows of a binary COPY of KEY_COLUMNS, in the order of customers and keys."""
+    customers = columns.customers()
+    rows = np.empty(len(columns), dtype=_KEY_ROW)
+    for name, length in _LENGTHS.items():
+        rows[name] = length
+    rows["customer"] = customers
+    rows["key"] = columns.keys
+    rows["chunk"] = chunk_id
+    rows["fingerprint"] = columns.fingerprints
+    rows["place"] = np.arange(1, len(columns) + 1)
+    # Half a key tells two of them apart but once in 2^64 pairs.
+    return rows[np.lexsort((columns.keys[:, 0].astype(np.uint64), customers))].tobytes()
 
 
 def chunk_row(columns: Columns, chunk_id: int, received_us: int) -> bytes:
     """A row of a binary COPY of CHUNK_COLUMNS."""
-    origins = columns.origins
-    has_hardware = bool(columns.gpu_seconds)
+    origins, figures = columns.origins, columns.figures
+    has_hardware = bool(figures[:, GPU_TIME].any())
     extras = [NULL] * len(columns) if columns.extras else []
     for position, said in columns.extras.items():
         extras[position] = jsonb(said)
@@ -66,14 +94,14 @@ def chunk_row(columns: Columns, chunk_id: int, received_us: int) -> bytes:
             _few_texts([origin.source for origin in origins]),
             _few_texts([origin.project for origin in origins]),
             array(JSONB, [_labels(one.endpoint, one.region, one.is_async) for one in origins]),
-            smallints([number + 1 for number in columns.origin]),
-            bigints(columns.occurred_us, INSTANT),
-            bigints(columns.input_tokens),
-            bigints(columns.cached_input_tokens),
-            bigints(columns.output_tokens),
-            bigints(columns.reasoning_tokens),
-            bigints(columns.whole("gpu_seconds")) if has_hardware else NULL,
-            bigints(columns.whole("busy_gpu_seconds")) if has_hardware else NULL,
+            smallints(columns.origin + 1),
+            bigints(figures[:, OCCURRED], INSTANT),
+            bigints(figures[:, INPUT]),
+            bigints(figures[:, CACHED_INPUT]),
+            bigints(figures[:, OUTPUT]),
+            bigints(figures[:, REASONING]),
+            bigints(figures[:, GPU_TIME]) if has_hardware else NULL,
+            bigints(figures[:, BUSY_GPU_TIME]) if has_hardware else NULL,
             texts(columns.ids),
             array(JSONB, extras) if extras else NULL,
         )
@@ -94,6 +122,6 @@ def _labels(endpoint: str | None, region: str | None, is_async: bool | None) -> 
     return jsonb(said) if said else NULL
 
 
-def copied(rows: Sequence[bytes]) -> bytes:
+def copied(rows: bytes) -> bytes:
     """A whole binary COPY of packed rows."""
-    return b"".join((FILE_HEADER, *rows, FILE_TRAILER))
+    return b"".join((FILE_HEADER, rows, FILE_TRAILER))

@@ -4,12 +4,12 @@ https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format".
 """
 
 import struct
-import sys
-from array import array as Words
 from collections.abc import Sequence
 from itertools import chain
 
 import msgspec
+import numpy as np
+from numpy.typing import ArrayLike
 
 FILE_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 FILE_TRAILER = b"\xff\xff"
@@ -53,41 +53,31 @@ def texts(values: Sequence[str | None]) -> bytes:
     return _array(TEXT, len(packed), elements)
 
 
-def bigints(values: Sequence[int], oid: int = BIGINT) -> bytes:
+def bigints(values: ArrayLike, oid: int = BIGINT) -> bytes:
     """An array of bigint, or of timestamptz in microseconds since 2000."""
-    # Words of four bytes: the length of an element, then its two halves. All of it in C.
-    words = Words("i", bytes(12 * len(values)))
-    swapped = _swapped("q", values)
-    halves = Words("i", swapped.tobytes())
-    words[0::3] = Words("i", LENGTH(8)) * len(values)
-    words[1::3] = halves[0::2]
-    words[2::3] = halves[1::2]
-    return _array(oid, len(values), words.tobytes())
+    return _numbers(values, oid, 8)
 
 
-def integers(values: Sequence[int]) -> bytes:
+def integers(values: ArrayLike) -> bytes:
     """An array of integer."""
-    words = Words("i", LENGTH(4) * (2 * len(values)))
-    words[1::2] = _swapped("i", values)
-    return _array(INTEGER, len(values), words.tobytes())
+    return _numbers(values, INTEGER, 4)
 
 
-def smallints(values: Sequence[int]) -> bytes:
+def smallints(values: ArrayLike) -> bytes:
     """An array of smallint."""
-    # Words of two bytes: the length of an element takes two of them.
-    words = Words("h", bytes(6 * len(values)))
-    swapped = _swapped("h", values)
-    words[1::3] = Words("h", LENGTH(2)[2:]) * len(values)
-    words[2::3] = swapped
-    return _array(SMALLINT, len(values), words.tobytes())
+    return _numbers(values, SMALLINT, 2)
 
 
-def _swapped(code: str, values: Sequence[int]) -> "Words[int]":
-    """Numbers in the order of bytes of the network."""
-    swapped = Words(code, values)
-    if sys.byteorder == "little":
-        swapped.byteswap()
-    return swapped
+# An element: its length, and the number in the order of bytes of the network.
+_ELEMENTS = {size: np.dtype([("length", ">i4"), ("number", f">i{size}")]) for size in (2, 4, 8)}
+
+
+def _numbers(values: ArrayLike, oid: int, size: int) -> bytes:
+    numbers = np.asarray(values, dtype=np.int64)
+    elements = np.empty(len(numbers), dtype=_ELEMENTS[size])
+    elements["length"] = size
+    elements["number"] = numbers
+    return _array(oid, len(elements), elements.tobytes())
 
 
 def _array(oid: int, count: int, elements: bytes) -> bytes:

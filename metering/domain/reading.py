@@ -1,18 +1,23 @@
 """From the events of a request to columns: what of them can be accepted, and why the rest cannot.
 
-Pure, and in a hurry: at 100,000 events a second there are ten microseconds for one, in all.
+Pure, and in a hurry: at 100,000 events a second there are ten microseconds for one, in all. An
+event is looked at once, as soon as it is decoded, while it is still in the processor's cache, and
+then let go.
 """
 
 import hashlib
 import struct
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
 import msgspec
+import numpy as np
 
-from metering.domain.columns import GPU, TOKENS, USAGE, VOID, Columns, Origin, microseconds
+from metering.domain.columns import FIGURES, GPU, TOKENS, USAGE, VOID, Columns, Origin, microseconds
 from metering.domain.copy_format import LENGTH
 from metering.domain.events import (
     EARLIEST,
@@ -29,11 +34,10 @@ from metering.domain.events import (
 _CONTENT = struct.Struct(">qqqqqqq").pack
 _MICROSECOND = timedelta(microseconds=1)
 _PERSON = b"usage-event-1"
-# The columns of an event's row in the loop below, in its order.
-_ROW = (
-    "origin", "occurred_us", "input_tokens", "cached_input_tokens", "output_tokens",
-    "reasoning_tokens", "ids", "keys", "fingerprints", "place_in_request",
-)  # fmt: skip
+_Hash = hashlib.blake2b
+# What events may have in common, before their customer is known: subject, model, mode, source,
+# project, endpoint, region, async, kind.
+_Common = tuple[str, str, str, str, str | None, str | None, str | None, bool | None, int]
 
 
 class EventKeys:
@@ -41,158 +45,219 @@ class EventKeys:
 
     def __init__(self, secret: bytes) -> None:
         self._keyed = hashlib.blake2b(digest_size=16, key=secret, person=_PERSON)
-        self._sources: dict[str, hashlib.blake2b] = {}
+        self._sources: dict[str, _Hash] = {}
 
-    def key(self, source: str, event_id: str) -> bytes:
-        """The key of one event."""
+    def of_source(self, source: str) -> _Hash:
+        """The key of its events as far as the source makes it; a copy goes on with the id."""
         known = self._sources.get(source)
         if known is None:
             packed = source.encode()
             known = self._sources[source] = self._keyed.copy()
             known.update(LENGTH(len(packed)) + packed)
-        hashed = known.copy()
+        return known
+
+    def key(self, source: str, event_id: str) -> bytes:
+        """The key of one event."""
+        hashed = self.of_source(source).copy()
         hashed.update(event_id.encode())
         return hashed.digest()
 
 
-def columns_of(
-    events: Sequence[Event | Refusal],
+@dataclass(slots=True)
+class Reading:
+    """The events of a request, before it is known who their customers are.
+
+    Lists by event, in their order: `numbers` are indexes into `common`, `contents` packed figures.
+    """
+
+    common: list[_Common] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
+    fingerprints: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    extras: dict[int, dict[str, Any]] = field(default_factory=dict)
+    targets: dict[int, bytes] = field(default_factory=dict)
+    # With what is wrong with them, if their customer is known.
+    unsound: list[tuple[int, Event, tuple[str, str]]] = field(default_factory=list)
+    undecoded: list[Refusal] = field(default_factory=list)
+
+    def subjects(self) -> set[str]:
+        """Whom the events are about."""
+        return {one[0] for one in self.common} | {event.subject for _, event, _ in self.unsound}
+
+    def first(self) -> tuple[str, bytes] | None:
+        """Subject and key of the first event that may be accepted."""
+        return (self.common[self.numbers[0]][0], self.keys[0]) if self.numbers else None
+
+    def columns(self, customers: Mapping[str, int]) -> tuple[Columns, list[Refusal]]:
+        """The events that can be accepted, and why the others cannot. `customers` gives the ids of
+        those that may be reported for."""
+        refused = list(self.undecoded)
+        for at, event, problem in self.unsound:
+            if event.subject in customers:
+                refused.append(Refusal(at, event.id, *problem))
+            else:
+                refused.append(_of_nobody(at, event.id, event.subject))
+        ids = [customers.get(one[0], 0) for one in self.common]
+        order = sorted(range(len(ids)), key=ids.__getitem__)
+        renumbered = np.empty(len(ids), dtype=np.int64)
+        renumbered[order] = np.arange(len(ids))
+        numbers = np.array(self.numbers, dtype=np.int64)
+        found = Columns(
+            [_origin(ids[one], self.common[one]) for one in order],
+            renumbered[numbers],
+            np.frombuffer(b"".join(self.contents), dtype=">i8")
+            .reshape(-1, FIGURES)
+            .astype(np.int64),
+            self.ids,
+            np.frombuffer(b"".join(self.keys), dtype=">u8").reshape(-1, 2),
+            np.array(self.fingerprints, dtype=np.uint32),
+            np.array(self.places, dtype=np.int64),
+            self.extras,
+            self.targets,
+        )
+        of_nobody = found.customers() == 0
+        for position in np.flatnonzero(of_nobody).tolist():
+            subject = self.common[self.numbers[position]][0]
+            refused.append(_of_nobody(self.places[position], self.ids[position], subject))
+        found = found.taken(np.argsort(found.customers(), kind="stable"))
+        return (found.only(found.customers() != 0) if of_nobody.any() else found), refused
+
+
+def read(
+    events: Iterable[Event | Refusal],
     *,
-    customers: Mapping[str, int],
-    meters: Set[str],
+    meters: Callable[[], Set[str]],
     secret: bytes,
     now: datetime,
-) -> tuple[Columns, list[Refusal]]:
-    """The events that can be accepted, and why the others cannot.
-
-    `customers` gives the ids of those that may be reported for, `meters` those defined.
-    """
-    refused = [event for event in events if isinstance(event, Refusal)]
-    order = [at for at, event in enumerate(events) if not isinstance(event, Refusal)]
-    order.sort(key=[getattr(event, "subject", "") for event in events].__getitem__)
-    found = Columns()
-    keys, numbers = EventKeys(secret), dict[tuple[Any, ...], int]()
-    sums: list[int] = []  # of each origin
+) -> Reading:
+    """Read events as they come. `meters` says which are defined; it is asked where one is named
+    that is not built in."""
+    found = Reading()
+    event_keys, known = EventKeys(secret), dict[_Common, tuple[int, int, _Hash]]()
     latest = microseconds(now + FUTURE)
-    rows: list[tuple[Any, ...]] = []  # one an event, turned into columns at the end
-    for at in order:
-        event: Any = events[at]
-        occurred_us = (event.time - EARLIEST) // _MICROSECOND
-        source, data, extra = event.source, event.data, None
+    # In a hurry even a dot costs.
+    add_number, add_content, add_id = found.numbers.append, found.contents.append, found.ids.append
+    add_key, add_print, add_place = (
+        found.keys.append, found.fingerprints.append, found.places.append,
+    )  # fmt: skip
+    for at, event in enumerate(events):
+        extra = None
         gpu = busy = 0
         if type(event) is TokensEvent:
+            data = event.data
             cached, output = data.cached_input_tokens, data.output_tokens
             uncached, reasoning = data.input_tokens - cached, data.reasoning_tokens
-            asked: tuple[Any, ...] = (
-                event.subject, data.model, data.mode, source, data.project, data.endpoint,
-                data.region, data.is_async,
+            common: _Common = (
+                event.subject, data.model, data.mode, event.source, data.project, data.endpoint,
+                data.region, data.is_async, TOKENS,
             )  # fmt: skip
             is_sound = uncached >= 0 and reasoning <= output
+        elif isinstance(event, Refusal):
+            found.undecoded.append(event)
+            continue
         else:
             uncached = cached = output = reasoning = 0
-            asked, gpu, busy, extra, is_sound = _rarer(event, meters)
-        is_sound = is_sound and 0 <= occurred_us <= latest
-        number = numbers.get(asked)
-        if number is None and is_sound and event.subject in customers:
-            origin = _origin(customers[event.subject], event, asked)
-            number = numbers[asked] = len(found.origins)
-            found.origins.append(origin)
-            sums.append(_checksum(origin))
-        if number is None or not is_sound:
-            refused.append(_refusal(at, event, customers, meters, now))
+            common, gpu, busy, extra = _rarer(event)
+            is_sound = busy <= gpu and (not extra or _are_known(extra, meters))
+        occurred_us = (event.time - EARLIEST) // _MICROSECOND
+        if not (is_sound and 0 <= occurred_us <= latest):
+            found.unsound.append((at, event, _problem(event, meters, now)))
             continue
-        content = (occurred_us, uncached, cached, output, reasoning, gpu, busy)
-        print_ = _fingerprint(sums[number], content, extra)
-        if extra is not None or gpu:
-            found.add_further(len(rows), extra, gpu, busy)
-            if type(event) is VoidEvent:
-                found.targets[len(rows)] = keys.key(data.source, data.id)
-        key = keys.key(source, event.id)
-        rows.append(
-            (number, occurred_us, uncached, cached, output, reasoning, event.id, key, print_, at)
-        )
-    for name, column in zip(_ROW, zip(*rows, strict=True), strict=bool(rows)):
-        setattr(found, name, list(column))
-    return found, refused
+        its = known.get(common)
+        if its is None:
+            checksum = _checksum(*common[1:3], *common[4:])
+            its = known[common] = len(known), checksum, event_keys.of_source(event.source)
+        number, checksum, begun = its
+        content = _CONTENT(occurred_us, uncached, cached, output, reasoning, gpu, busy)
+        print_ = crc32(content, checksum)
+        if extra is not None:
+            print_ = crc32(msgspec.json.encode(extra, order="sorted"), print_)
+            found.extras[len(found.ids)] = extra
+            if isinstance(event, VoidEvent):
+                target = event.data
+                found.targets[len(found.ids)] = event_keys.key(target.source, target.id)
+        name = event.id
+        key = begun.copy()
+        key.update(name.encode())
+        add_number(number)
+        add_content(content)
+        add_id(name)
+        add_key(key.digest())
+        add_print(print_ or 1)
+        add_place(at)
+    found.common = list(known)
+    return found
 
 
-def _rarer(
-    event: Event, meters: Set[str]
-) -> tuple[tuple[Any, ...], int, int, dict[str, Any] | None, bool]:
-    """What all may have in common, GPU-seconds, busy ones, what else was said, whether sound."""
-    gpu = busy = 0
-    extra: dict[str, Any] | None = None
-    is_sound = True
-    if isinstance(event, GpuEvent):
-        gpu, busy = event.data.gpu_seconds, event.data.busy_gpu_seconds
-        is_sound = busy <= gpu
-        model = event.data.sku
-    elif isinstance(event, QuantitiesEvent):
-        extra = {"quantities": event.data.quantities}
-        is_sound = meters >= event.data.quantities.keys()
-        model = event.data.model
-    elif isinstance(event, VoidEvent):
+def _rarer(event: Event) -> tuple[_Common, int, int, dict[str, Any] | None]:
+    """What all may have in common, GPU-seconds, busy ones, what else was said."""
+    if isinstance(event, VoidEvent):
         target = {"source": event.data.source, "id": event.data.id}
-        extra = {"target": target}
+        extra: dict[str, Any] = {"target": target}
         if event.data.reason is not None:
             extra["reason"] = event.data.reason
-        return (event.subject, "", "", event.source, VOID), 0, 0, extra, True
-    else:
-        raise TypeError("there are four types of events")
+        return (event.subject, "", "", event.source, None, None, None, None, VOID), 0, 0, extra
     said = event.data
-    kind = GPU if isinstance(event, GpuEvent) else USAGE
-    asked = (
-        event.subject, model, said.mode, event.source, said.project, said.endpoint, said.region,
-        said.is_async, kind,
-    )  # fmt: skip
-    return asked, gpu, busy, extra, is_sound
+    of_all = (event.source, said.project, said.endpoint, said.region, said.is_async)
+    if isinstance(event, GpuEvent):
+        gpu = event.data
+        common = (event.subject, gpu.sku, gpu.mode, *of_all, GPU)
+        return common, gpu.gpu_seconds, gpu.busy_gpu_seconds, None
+    if isinstance(event, QuantitiesEvent):
+        usage = event.data
+        common = (event.subject, usage.model, usage.mode, *of_all, USAGE)
+        return common, 0, 0, {"quantities": usage.quantities}
+    raise TypeError("there are four types of events")
 
 
-def _origin(customer_id: int, event: Event, asked: tuple[Any, ...]) -> Origin:
-    """`asked` as the loop above makes it: without a kind for tokens, without labels for a void."""
-    _, model, mode, source, *rest = asked
-    if isinstance(event, VoidEvent):
-        return Origin(customer_id, VOID, model, mode, source, None, None, None, None)
-    project, endpoint, region, is_async, *kind = rest
-    return Origin(
-        customer_id, kind[0] if kind else TOKENS, model, mode, source, project, endpoint, region,
-        is_async,
-    )  # fmt: skip
+def _are_known(extra: dict[str, Any], meters: Callable[[], Set[str]]) -> bool:
+    return "quantities" not in extra or meters() >= extra["quantities"].keys()
 
 
-def _checksum(origin: Origin) -> int:
-    """Of what of an event's content its origin holds. Customer and source are in the key."""
-    return crc32(msgspec.json.encode([*origin[1:4], *origin[5:]]))
+def _problem(event: Event, meters: Callable[[], Set[str]], now: datetime) -> tuple[str, str]:
+    problem = problem_of(event, now)
+    if problem is None and isinstance(event, QuantitiesEvent):
+        unknown = ", ".join(sorted(event.data.quantities.keys() - meters()))
+        problem = ("invalid_event", f"no such meter: {unknown}")
+    if problem is None:
+        raise AssertionError("unreachable")
+    return problem
 
 
-def fingerprint(
-    origin: Origin, content: tuple[int, int, int, int, int, int, int], extra: object
+def _of_nobody(at: int, event_id: str, subject: str) -> Refusal:
+    detail = f"no customer {subject!r} that this key may report for"
+    return Refusal(at, event_id, "unknown_customer", detail)
+
+
+def _origin(customer_id: int, common: _Common) -> Origin:
+    _, model, mode, source, project, endpoint, region, is_async, kind = common
+    return Origin(customer_id, kind, model, mode, source, project, endpoint, region, is_async)
+
+
+@lru_cache(maxsize=10_000)
+def _checksum(
+    model: str,
+    mode: str,
+    project: str | None,
+    endpoint: str | None,
+    region: str | None,
+    is_async: bool | None,
+    kind: int,
 ) -> int:
+    """Of what of an event's content its origin holds. Customer and source are in the key."""
+    return crc32(msgspec.json.encode([kind, model, mode, project, endpoint, region, is_async]))
+
+
+def fingerprint(origin: Origin, content: Sequence[int], extra: object) -> int:
     """The checksum of an event's content: never 0. `content` is its time, uncached input, cached,
     output, reasoning, GPU-seconds and busy ones."""
-    return _fingerprint(_checksum(origin), content, extra)
-
-
-def _fingerprint(of_origin: int, content: tuple[int, ...], extra: object) -> int:
-    found = crc32(_CONTENT(*content), of_origin)
+    found = crc32(_CONTENT(*content), _checksum(*origin[2:4], *origin[5:], origin.kind))
     if extra is not None:
         found = crc32(msgspec.json.encode(extra, order="sorted"), found)
     return found or 1
-
-
-def _refusal(
-    at: int, event: Event, customers: Mapping[str, int], meters: Set[str], now: datetime
-) -> Refusal:
-    problem = problem_of(event, now)
-    if event.subject not in customers:
-        detail = f"no customer {event.subject!r} that this key may report for"
-        return Refusal(at, event.id, "unknown_customer", detail)
-    if problem is None and isinstance(event, QuantitiesEvent):
-        unknown = ", ".join(sorted(event.data.quantities.keys() - meters))
-        return Refusal(at, event.id, "invalid_event", f"no such meter: {unknown}")
-    if problem is None:
-        raise AssertionError("unreachable")
-    return Refusal(at, event.id, *problem)
 
 
 def same_content(stored: int, fingerprint: int) -> bool:

@@ -12,6 +12,7 @@ from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from django.db import migrations, models
 
 from metering.domain import chunks, reading
@@ -55,8 +56,10 @@ def _requests(connection: Any) -> Iterator[list[tuple[Any, ...]]]:
 
 
 def _columns(rows: list[tuple[Any, ...]]) -> Columns:
-    found = Columns()
     numbers: dict[Origin, int] = {}
+    origins, figures, ids, keys, prints = [], [], [], [], []
+    extras: dict[int, dict[str, Any]] = {}
+    targets: dict[int, bytes] = {}
     for place, row in enumerate(rows):
         (
             customer_id,
@@ -79,28 +82,27 @@ def _columns(rows: list[tuple[Any, ...]]) -> Columns:
             customer_id, kind, model, mode, source, project, labels.pop("endpoint", None),
             labels.pop("region", None), labels.pop("async", None),
         )  # fmt: skip
-        found.origin.append(numbers.setdefault(origin, len(numbers)))
-        found.occurred_us.append(microseconds(at))
-        columns = (
-            found.input_tokens, found.cached_input_tokens, found.output_tokens,
-            found.reasoning_tokens, found.gpu_seconds, found.busy_gpu_seconds,
-        )  # fmt: skip
-        for column, value in zip(columns, counted, strict=True):
-            column.append(value)
-        found.ids.append(name)
-        found.keys.append(key.bytes)
+        origins.append(numbers.setdefault(origin, len(numbers)))
+        figures.append([microseconds(at), *counted])
+        ids.append(name)
+        keys.append(key.bytes)
         # Of an archived event the content is no longer known.
-        content = (found.occurred_us[-1], *counted)
-        found.fingerprints.append(
-            reading.fingerprint(origin, content, labels or None) if name else 0
-        )
-        found.place_in_request.append(place)
+        prints.append(reading.fingerprint(origin, figures[-1], labels or None) if name else 0)
         if labels:
-            found.extras[place] = labels
+            extras[place] = labels
         if target is not None:
-            found.targets[place] = target.bytes
-    found.origins = list(numbers)
-    return found
+            targets[place] = target.bytes
+    return Columns(
+        list(numbers),
+        np.array(origins),
+        np.array(figures),
+        ids,
+        np.frombuffer(b"".join(keys), dtype=">u8").reshape(-1, 2),
+        np.array(prints, dtype=np.uint32),
+        np.arange(len(rows)),
+        extras,
+        targets,
+    )
 
 
 def move(_apps: Any, schema_editor: Any) -> None:
@@ -118,7 +120,7 @@ def move(_apps: Any, schema_editor: Any) -> None:
                 (
                     "metering_usagechunk",
                     chunks.CHUNK_COLUMNS,
-                    [chunks.chunk_row(columns, chunk_id, microseconds(received_at))],
+                    chunks.chunk_row(columns, chunk_id, microseconds(received_at)),
                 ),
             ):
                 with cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)") as copy:

@@ -3,15 +3,18 @@
 Everything here is done before any lock is held.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
 
 from metering.domain.chunks import MONTH_SHIFT
 from metering.domain.columns import VOID, Columns, month_of
 from metering.domain.events import Refusal
 from metering.domain.reading import same_content
 from metering.services import event_store
-from metering.services.drawing_up import Group, sum_up
 
 OTHER_CONTENT = "this source and id came before with other content"
 
@@ -28,7 +31,7 @@ class IngestResult:
 
 @dataclass(slots=True)
 class Batch:
-    """The events of one request that may be stored, and what they add up to.
+    """The events of one request that may be stored.
 
     `chunk_id` names the chunk that they may become; nobody else has it. `result` says what is
     known of the request's other events. A key may still come twice.
@@ -38,7 +41,6 @@ class Batch:
     chunk_id: int
     now: datetime
     result: IngestResult
-    sums: dict[Group, int]
     has_voids: bool
 
     @classmethod
@@ -49,19 +51,16 @@ class Batch:
             chunk_id=(month_of(now) << MONTH_SHIFT) + number,
             now=now,
             result=result,
-            sums=sum_up(columns),
             has_voids=any(origin.kind == VOID for origin in columns.origins),
         )
 
-    def only(self, kept: list[bool]) -> "Batch":
+    def only(self, kept: Sequence[bool] | NDArray[np.bool_]) -> "Batch":
         """The same with those events only whose flag is set."""
-        columns = self.columns.only(kept)
-        return replace(self, columns=columns, sums=sum_up(columns))
+        return replace(self, columns=self.columns.only(kept))
 
     def without_known(self) -> "Batch":
         """The same without the events that are stored already, each key once."""
-        columns = without_known(self.columns, self.result)
-        return replace(self, columns=columns, sums=sum_up(columns))
+        return replace(self, columns=without_known(self.columns, self.result))
 
     def refuse(self, position: int, code: str, detail: str) -> None:
         """Say why an event is not accepted."""
@@ -75,7 +74,7 @@ def without_known(columns: Columns, result: IngestResult) -> Columns:
     refs = columns.refs()
     known = event_store.fingerprints(refs=refs)
     kept = []
-    for position, (ref, print_) in enumerate(zip(refs, columns.fingerprints, strict=True)):
+    for position, (ref, print_) in enumerate(zip(refs, columns.fingerprints.tolist(), strict=True)):
         stored = known.get(ref)
         kept.append(stored is None)
         if stored is None:
@@ -88,4 +87,4 @@ def without_known(columns: Columns, result: IngestResult) -> Columns:
 
 
 def _refusal(columns: Columns, position: int, code: str, detail: str) -> Refusal:
-    return Refusal(columns.place_in_request[position], columns.ids[position], code, detail)
+    return Refusal(int(columns.place_in_request[position]), columns.ids[position], code, detail)

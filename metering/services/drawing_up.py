@@ -9,9 +9,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+import numpy as np
 from django.db import connection
 
-from metering.domain.columns import Columns, instant_of
+from metering.domain.columns import (
+    CACHED_INPUT,
+    GPU_TIME,
+    INPUT,
+    OCCURRED,
+    OUTPUT,
+    Columns,
+    instant_of,
+)
 from metering.domain.meters import (
     CACHED_INPUT_TOKENS,
     GPU_SECONDS,
@@ -40,7 +49,11 @@ FROM unnest(%s::bigint[], %s::smallint[], %s::text[], %s::text[], %s::bigint[],
     AS given (customer_id, place, source, event_name, period_id, occurred_at, model, mode, meter,
         quantity, reason)"""
 
-_TOKEN_METERS = (INPUT_TOKENS, CACHED_INPUT_TOKENS, OUTPUT_TOKENS)
+# The meters that are built in, and where their quantities stand among an event's figures.
+_METERS = (INPUT_TOKENS, CACHED_INPUT_TOKENS, OUTPUT_TOKENS, GPU_SECONDS)
+_FIGURES = [INPUT, CACHED_INPUT, OUTPUT, GPU_TIME]
+_SLOT_BITS = 2**32 - 1
+_MOST_SUM = 2**63 - 1
 
 
 @dataclass(slots=True)
@@ -89,65 +102,45 @@ def too_dear(
 
 
 def sum_up(columns: Columns) -> dict[Group, int]:
-    """Quantities by group, zeros left out. Nearly all events report tokens: those in a hurry."""
-    tokens: dict[tuple[int, int], list[int]] = {}
-    for number, occurred_us, uncached, cached, output in zip(
-        columns.origin,
-        columns.occurred_us,
-        columns.input_tokens,
-        columns.cached_input_tokens,
-        columns.output_tokens,
-        strict=True,
-    ):
-        key = (number, occurred_us // SLOT_US)
-        known = tokens.get(key)
-        if known is None:
-            tokens[key] = [uncached, cached, output]
-        else:
-            known[0] += uncached
-            known[1] += cached
-            known[2] += output
+    """Quantities by group, zeros left out."""
+    lines: dict[tuple[int, str, str], int] = {}
+    of_origins = [
+        lines.setdefault((one.customer_id, one.model, one.mode), len(lines))
+        for one in columns.origins
+    ]
+    # One number for a line and a slot: there are fewer than 2^32 slots before the year 120,000.
+    slots = columns.figures[:, OCCURRED] // SLOT_US
+    cells = (np.array(of_origins, dtype=np.int64)[columns.origin] << 32) + slots
+    order = np.argsort(cells, kind="stable")
+    cells = cells[order]
+    starts = np.flatnonzero(np.diff(cells, prepend=-1))
+    figures = columns.figures[order][:, _FIGURES]
+    if int(figures.max(initial=0)) * len(columns) > _MOST_SUM:
+        figures = figures.astype(object)  # Python's numbers: exact, however large.
+    names = list(lines)
     sums: dict[Group, int] = {}
-    for (number, slot), counted in tokens.items():
-        origin = columns.origins[number]
-        for meter, quantity in zip(_TOKEN_METERS, counted, strict=True):
+    for cell, counted in zip(
+        cells[starts].tolist(), np.add.reduceat(figures, starts, axis=0).tolist(), strict=True
+    ):
+        customer_id, model, mode = names[cell >> 32]
+        for meter, quantity in zip(_METERS, counted, strict=True):
             if quantity:
-                group = (origin.customer_id, slot, origin.model, origin.mode, meter)
-                sums[group] = sums.get(group, 0) + quantity
-    for _, group, quantity in _further_quantities(columns):
+                sums[customer_id, cell & _SLOT_BITS, model, mode, meter] = quantity
+    for _, group, quantity in _of_further_meters(columns):
         sums[group] = sums.get(group, 0) + quantity
     return sums
 
 
 def _quantities(columns: Columns) -> Iterator[tuple[int, Group, int]]:
     """(position, group, quantity) of every event, zeros left out."""
-    for position, (number, occurred_us, *counted) in enumerate(
-        zip(
-            columns.origin,
-            columns.occurred_us,
-            columns.input_tokens,
-            columns.cached_input_tokens,
-            columns.output_tokens,
-            strict=True,
-        )
-    ):
-        origin = columns.origins[number]
-        for meter, quantity in zip(_TOKEN_METERS, counted, strict=True):
+    for position, counted in enumerate(columns.figures[:, _FIGURES].tolist()):
+        for meter, quantity in zip(_METERS, counted, strict=True):
             if quantity:
-                slot = occurred_us // SLOT_US
-                yield (
-                    position,
-                    (origin.customer_id, slot, origin.model, origin.mode, meter),
-                    quantity,
-                )
-    yield from _further_quantities(columns)
+                yield position, _group(columns, position, meter), quantity
+    yield from _of_further_meters(columns)
 
 
-def _further_quantities(columns: Columns) -> Iterator[tuple[int, Group, int]]:
-    """The same of what is not built in as tokens: of hardware, and of further meters."""
-    for position, quantity in enumerate(columns.gpu_seconds):
-        if quantity:
-            yield position, _group(columns, position, GPU_SECONDS), quantity
+def _of_further_meters(columns: Columns) -> Iterator[tuple[int, Group, int]]:
     for position, said in columns.extras.items():
         for meter, quantity in said.get("quantities", {}).items():
             if quantity:
@@ -156,7 +149,7 @@ def _further_quantities(columns: Columns) -> Iterator[tuple[int, Group, int]]:
 
 def _group(columns: Columns, position: int, meter: str) -> Group:
     origin = columns.origins[columns.origin[position]]
-    slot = columns.occurred_us[position] // SLOT_US
+    slot = int(columns.figures[position, OCCURRED]) // SLOT_US
     return origin.customer_id, slot, origin.model, origin.mode, meter
 
 
@@ -178,7 +171,7 @@ def write_waiting(
             continue
         customer_id, _, model, mode, meter = group
         source = columns.origins[columns.origin[position]].source
-        at = instant_of(columns.occurred_us[position])
+        at = instant_of(int(columns.figures[position, OCCURRED]))
         written.append(
             (
                 customer_id, position + 1, source, columns.ids[position], why[0], at, model, mode,

@@ -87,7 +87,6 @@ def insert(*, columns: Columns, chunk_id: int, received_at: datetime) -> None:
     is lost then. Keys go in sorted, so that two who bring the same ones wait in one order.
     """
     rows = chunks.key_rows(columns, chunk_id)
-    rows.sort()
     try:
         with connection.wrap_database_errors:
             _copy(_KEYS, rows)
@@ -95,7 +94,7 @@ def insert(*, columns: Columns, chunk_id: int, received_at: datetime) -> None:
         if getattr(error.__cause__, "sqlstate", None) == _UNIQUE_VIOLATION:
             raise EventKnown from error
         raise
-    _copy(_CHUNKS, [chunks.chunk_row(columns, chunk_id, microseconds(received_at))])
+    _copy(_CHUNKS, chunks.chunk_row(columns, chunk_id, microseconds(received_at)))
 
 
 def next_number() -> int:
@@ -119,12 +118,12 @@ def insert_voids(
     for run in columns.runs():
         seqs += range(reached[run.customer_id] - run.event_count + 1, reached[run.customer_id] + 1)
     if seqs:
-        origins = [columns.origins[one] for one in columns.origin]
+        origins = [columns.origins[one] for one in columns.origin.tolist()]
         with connection.cursor() as cursor:
             cursor.execute(
                 _VOID,
                 [
-                    [origin.customer_id for origin in origins],
+                    columns.customers().tolist(),
                     [chunk_id for chunk_id, _ in targets],
                     [place for _, place in targets],
                     seqs,
@@ -134,7 +133,7 @@ def insert_voids(
             )
 
 
-def _copy(statement: str, rows: Sequence[bytes]) -> None:
+def _copy(statement: str, rows: bytes) -> None:
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.write(chunks.copied(rows))
 

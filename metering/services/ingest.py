@@ -6,7 +6,8 @@ ORM for a single event: at 100,000 events a second there are ten microseconds fo
 """
 
 import re
-from collections.abc import Collection, Sequence
+import threading
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,8 +17,8 @@ from billing.domain.array_format import array_of
 from billing.domain.errors import InvalidInput
 from metering.domain.bodies import MAX_BYTES, MAX_EVENTS, decode_events, unpack
 from metering.domain.columns import month_of
-from metering.domain.events import Event, QuantitiesEvent, Refusal
-from metering.domain.reading import columns_of
+from metering.domain.events import Event, Refusal
+from metering.domain.reading import Reading, read
 from metering.services import event_store, storing
 from metering.services.batches import Batch, IngestResult, without_known
 from metering.services.book_snapshot import read_price_book
@@ -35,10 +36,20 @@ FORMS = {
 _CUSTOMER_KEY = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
-_LOOK_UP = """
+_BEGIN = """
 SELECT (SELECT secret FROM metering_eventkeysecret), nextval('metering_chunk_number'),
-    to_regclass(metering_month_table(%s)) IS NOT NULL, array_agg(key), array_agg(id)
-FROM billing_customer WHERE key = ANY(%s::text[])"""
+    to_regclass(metering_month_table(%s)) IS NOT NULL"""
+_LOOK_UP = """
+SELECT array_agg(customer.key), array_agg(customer.id), bool_or(event.customer_id IS NOT NULL)
+FROM billing_customer AS customer
+LEFT JOIN metering_eventkey AS event
+    ON event.customer_id = customer.id AND event.event_key = %s::uuid
+        AND customer.key = %s
+WHERE customer.key = ANY(%s::text[])"""
+
+# One thread of a process reads events at a time. Python would compute in one anyway, but change
+# between them every few milliseconds, each with its own objects in the processor's cache.
+_computing = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,36 +89,45 @@ def ingest(
 
 
 def _batch(
-    events: Sequence[Event | Refusal], allowed: Collection[int] | None, now: datetime
+    events: Iterable[Event | Refusal], allowed: Collection[int] | None, now: datetime
 ) -> Batch:
     """What may be stored of some events."""
-    kinds = set(map(type, events))
-    secret, number, customers = _look_up(events, allowed, now)
-    # Meters are only ever added to, so no lock is needed.
-    meters = read_price_book().book.units.keys() if QuantitiesEvent in kinds else frozenset[str]()
-    columns, refused = columns_of(
-        events, customers=customers, meters=meters, secret=secret, now=now
-    )
+    secret, number = _begin(now)
+    with _computing:
+        # Meters are only ever added to, so no lock is needed.
+        reading = read(
+            events, meters=lambda: read_price_book().book.units.keys(), secret=secret, now=now
+        )
+    customers, is_replay = _look_up(reading, allowed)
+    columns, refused = reading.columns(customers)
     result = IngestResult(refused=refused)
-    if len(columns) and event_store.fingerprints(refs=[columns.ref(0)]):
-        # A replay, as it seems: what is stored already is settled without a lock.
+    if is_replay:
+        # As it seems: what is stored already is settled without a lock.
         columns = without_known(columns, result)
     return Batch.of(columns, number, result, now)
 
 
-def _look_up(
-    events: Sequence[Event | Refusal], allowed: Collection[int] | None, now: datetime
-) -> tuple[bytes, int, dict[str, int]]:
-    """The key of the event keys, a number for a chunk, and the ids by key of those customers that
-    events are about. Makes the partition of the month if this is its first request."""
-    subjects = {event.subject for event in events if not isinstance(event, Refusal)}
-    keys = [key for key in subjects if _CUSTOMER_KEY.fullmatch(key)]
+def _begin(now: datetime) -> tuple[bytes, int]:
+    """The key of the event keys, and a number for a chunk. Makes the partition of the month if this
+    is its first request."""
     with connection.cursor() as cursor:
-        cursor.execute(_LOOK_UP, [month_of(now), array_of(keys)])
-        secret, number, has_month, known, ids = cursor.fetchone()
+        cursor.execute(_BEGIN, [month_of(now)])
+        secret, number, has_month = cursor.fetchone()
         if not has_month:
             cursor.execute("SELECT metering_add_month(%s)", [month_of(now)])
+    return bytes(secret) if secret else event_store.new_event_key_secret(), number
+
+
+def _look_up(reading: Reading, allowed: Collection[int] | None) -> tuple[dict[str, int], bool]:
+    """The ids by key of those customers that events are about, and whether the first event is
+    stored already."""
+    keys = [key for key in reading.subjects() if _CUSTOMER_KEY.fullmatch(key)]
+    subject, event_key = reading.first() or ("", None)
+    with connection.cursor() as cursor:
+        asked = [event_key and event_key.hex(), subject, array_of(keys)]
+        cursor.execute(_LOOK_UP, asked)
+        known, ids, is_known = cursor.fetchone()
     customers = dict(zip(known or (), ids or (), strict=True))
     if allowed is not None:
         customers = {key: one for key, one in customers.items() if one in allowed}
-    return bytes(secret) if secret else event_store.new_event_key_secret(), number, customers
+    return customers, bool(is_known)

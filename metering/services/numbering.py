@@ -28,9 +28,8 @@ def number_events(*, columns: Columns, chunk_id: int, rates: KnownRates) -> dict
     Locks the price book and the usage of the customers until the database transaction ends. Raises
     TermsChanged, and OperationalError after LOCK_SECONDS of waiting for a lock.
     """
-    runs = sorted(columns.runs())
     customers, places, counts, origins, origin_counts, firsts, lasts, hardware = zip(
-        *runs, strict=True
+        *columns.runs(), strict=True
     )
     with connection.cursor() as cursor:
         cursor.execute(

@@ -8,9 +8,10 @@ it takes back must hold still.
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
+import numpy as np
 from django.db import transaction
 
 from billing.services.retrying import retried
@@ -18,7 +19,7 @@ from metering.domain.columns import VOID, Columns
 from metering.domain.events import Refusal
 from metering.services import event_store
 from metering.services.batches import Batch, IngestResult
-from metering.services.drawing_up import Group, draw_up, too_dear, write_waiting
+from metering.services.drawing_up import draw_up, sum_up, too_dear, write_waiting
 from metering.services.numbering import LOCK_SECONDS, TermsChanged, number_events
 from metering.services.rating import KnownRates, customer_rates, last_rates
 from metering.services.rollups import add_usage
@@ -101,27 +102,23 @@ def _store_usage(batches: Sequence[Batch], rates: KnownRates) -> tuple[list[int]
     """Store usage as one chunk: how many events of each batch wait to be rated."""
     first, now = batches[0], max(batch.now for batch in batches)
     if len(batches) == 1:
-        columns, owners = first.columns, [0] * len(first.columns)
-    else:
-        columns, owners = Columns.joined([batch.columns for batch in batches])
-    waiting, _ = _store_chunk(columns, _sums(batches), first.chunk_id, rates, now)
-    counted = Counter(owners[position] for position in waiting)
+        waiting, _ = _store_chunk(first.columns, first.chunk_id, rates, now)
+        return [len(waiting)], []
+    columns, owners = Columns.joined([batch.columns for batch in batches])
+    waiting, _ = _store_chunk(columns, first.chunk_id, rates, now)
+    counted = Counter(owners[sorted(waiting)].tolist())
     return [counted[index] for index in range(len(batches))], []
 
 
 def _store_chunk(
-    columns: Columns,
-    sums: Mapping[Group, int],
-    chunk_id: int,
-    rates: KnownRates,
-    now: datetime,
+    columns: Columns, chunk_id: int, rates: KnownRates, now: datetime
 ) -> tuple[set[int], dict[int, int]]:
     """Store events as a chunk: which of them wait, and the last sequence number of each customer.
 
     Whatever can be written without the locks is written before them.
     """
     event_store.insert(columns=columns, chunk_id=chunk_id, received_at=now)
-    drawn = draw_up(sums=sums, rates=rates.by_customer)
+    drawn = draw_up(sums=sum_up(columns), rates=rates.by_customer)
     if dear := too_dear(columns=columns, groups=drawn.too_dear, rates=rates.by_customer):
         raise _TooDear(dear)
     waiting = write_waiting(columns=columns, chunk_id=chunk_id, waiting=drawn.waiting, now=now)
@@ -139,16 +136,17 @@ def _store_with_voids(
     """
     [batch] = batches
     rates = _locked(rates.by_customer.keys())
-    is_void = [batch.columns.origins[one].kind == VOID for one in batch.columns.origin]
-    usage, voids = batch.only([not one for one in is_void]), batch.columns.only(is_void)
+    of_voids = np.array([origin.kind == VOID for origin in batch.columns.origins])
+    is_void = of_voids[batch.columns.origin]
+    usage, voids = batch.only(~is_void), batch.columns.only(is_void)
     if event_store.fingerprints(refs=voids.refs()):
         raise event_store.EventKnown
     waiting: set[int] = set()
     if len(usage.columns):
         try:
-            waiting, _ = _store_chunk(usage.columns, usage.sums, usage.chunk_id, rates, batch.now)
+            waiting, _ = _store_chunk(usage.columns, usage.chunk_id, rates, batch.now)
         except _TooDear as error:
-            places = [at for at, one in enumerate(is_void) if not one]
+            places = np.flatnonzero(~is_void).tolist()
             raise _TooDear([places[position] for position in error.positions]) from error
     voided = accept_voids(columns=voids, rates=rates.by_customer, now=batch.now)
     add_usage(rows=voided.taken_off)
@@ -159,7 +157,7 @@ def _store_with_voids(
         reached = number_events(columns=left, chunk_id=new.chunk_id, rates=rates)
         event_store.insert_voids(columns=left, targets=voided.targets, reached=reached)
     refused = [
-        Refusal(voids.place_in_request[position], voids.ids[position], code, detail)
+        Refusal(int(voids.place_in_request[position]), voids.ids[position], code, detail)
         for position, (code, detail) in voided.refused.items()
     ]
     return [len(waiting)], refused
@@ -173,13 +171,3 @@ def _locked(customers: Collection[int]) -> KnownRates:
     versions = {customer_id: state.terms_version for customer_id, state in states.items()}
     rates = customer_rates(terms_versions=versions, book_version=book_version)
     return KnownRates(book_version, versions, rates)
-
-
-def _sums(batches: Sequence[Batch]) -> dict[Group, int]:
-    if len(batches) == 1:
-        return batches[0].sums
-    sums = dict(batches[0].sums)
-    for batch in batches[1:]:
-        for group, quantity in batch.sums.items():
-            sums[group] = sums.get(group, 0) + quantity
-    return sums

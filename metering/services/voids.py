@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import numpy as np
 from django.db import connection
 
 from billing.domain.errors import InvariantViolation
@@ -50,13 +51,13 @@ def accept_voids(*, columns: Columns, rates: Mapping[int, CustomerRates], now: d
     """
     outcome = Voided()
     refs = [
-        (columns.origins[origin].customer_id, columns.targets[position])
-        for position, origin in enumerate(columns.origin)
+        (customer_id, columns.targets[position])
+        for position, customer_id in enumerate(columns.customers().tolist())
     ]
     stored = event_store.contents(refs=sorted(set(refs)))
     taken: dict[int, StoredEvent] = {}
     seen = set()
-    for position in sorted(range(len(refs)), key=columns.place_in_request.__getitem__):
+    for position in np.argsort(columns.place_in_request).tolist():
         target = stored.get(refs[position])
         if target is None:
             outcome.refused[position] = ("not_found", "the event that it names never came")

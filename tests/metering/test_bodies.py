@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import tracemalloc
 import zlib
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ GOOD = json.dumps(tokens("a")).encode()
 
 
 def decode(body: bytes, **options: Any) -> list[Any]:
-    return decode_events(body, **{"one": True, "many": True, **options})
+    return list(decode_events(body, **{"one": True, "many": True, **options}))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,17 @@ def test_more_events_than_allowed_are_too_large(one: bytes) -> None:
         decode(b"[" + b",".join([one] * 4) + b"]", max_events=3)
 
 
+def test_where_millions_of_elements_begin_is_not_noted() -> None:
+    body = b"[" + b"1," * 4_000_000 + b"1]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge):
+            decode(body)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(body)
+    finally:
+        tracemalloc.stop()
+
+
 def test_gzip_is_unpacked_up_to_the_limit_and_no_further() -> None:
     assert unpack(gzip.compress(b"x" * 100), "gzip", max_bytes=100) == b"x" * 100
     with pytest.raises(TooLarge):
@@ -146,6 +159,20 @@ def test_whatever_json_comes_every_element_is_an_event_or_a_refusal(batch: list[
     for index, (sent, got) in enumerate(zip(batch, found, strict=True)):
         assert isinstance(got, Refusal) or sent["id"] == got.id
         assert not isinstance(got, Refusal) or got.index == index
+
+
+@settings(deadline=None)
+@given(st.lists(changed | st.just(tokens("b")), max_size=6), st.integers(0, 3))
+def test_an_event_is_read_alike_wherever_a_bad_one_stands(batch: list[Any], place: int) -> None:
+    """What is valid is decoded in a hurry until something is not."""
+    with suppress(MalformedBody):
+        alone = decode(json.dumps(batch).encode())
+        found = decode(json.dumps([*batch[:place], None, *batch[place:]]).encode())
+        del found[min(place, len(batch))]
+        assert [one if isinstance(one, Refusal) else one.id for one in alone] == [
+            replace(one, index=number) if isinstance(one, Refusal) else one.id
+            for number, one in enumerate(found)
+        ]
 
 
 @settings(deadline=None)
