@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import AbstractBaseUser, Group, User
-from django.db import connection, transaction
+from django.db import transaction
 
 from billing.domain.errors import InvalidInput
 from billing.models import ApiKey, ApiKeyKind, Customer
 from billing.services import audit
+from billing.services.prepared import server_cursor
 
 CONTROLLER = "controller"
 PREFIXES = {ApiKeyKind.AGENT: "agent", ApiKeyKind.CUSTOMER: "cust", ApiKeyKind.FINANCE: "fin"}
@@ -114,8 +115,8 @@ def _find(public_id: str, *, is_agent: bool) -> ApiKey | None:
     if not is_agent:
         keys = ApiKey.objects.select_related("customer", "user")
         return keys.filter(public_id=public_id).first()
-    with connection.cursor() as cursor:
-        cursor.execute(_AGENT, [public_id])
+    with server_cursor() as cursor:
+        cursor.execute(_AGENT, [public_id], prepare=True)
         row = cursor.fetchone()
     if row is None:
         return None

@@ -16,7 +16,6 @@ from typing import TypeVar
 from uuid import UUID
 
 import msgspec
-import psycopg
 from django.db import IntegrityError, connection
 from django.db.models import Q, QuerySet, Sum
 
@@ -34,6 +33,7 @@ from billing.domain.journal import (
 from billing.domain.money import ZERO
 from billing.models import AccountingPeriod, JournalEntry, LedgerAccount, Posting
 from billing.models.ledger import NO_COMMIT
+from billing.services.prepared import server_cursor
 
 _BOOK = """
 SELECT billing_book(%s, %s::bigint[], %s::uuid[], %s::int[], %s::text[],
@@ -60,9 +60,7 @@ def post_entries(*, entries: Sequence[Entry], now: datetime) -> int:
     booked = list(unique.values())
     # One statement does it all, so it needs no database transaction of its own.
     try:
-        connection.ensure_connection()
-        with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-            # Django's own cursor would write the values into the statement, each quoted by itself.
+        with server_cursor() as cursor:
             with _together_with_begin():
                 cursor.execute(_BOOK, [now, *_columns(booked)], prepare=True)
             answer = cursor.fetchone()

@@ -1,4 +1,4 @@
-"""Events in columns: what requests brought, in the order of their customers. Pure, in a hurry."""
+"""Events in columns: what requests brought. Pure, in a hurry."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -49,12 +49,12 @@ class Run(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Columns:
-    """Events in the order of their customers' ids; of one customer, in the order of the request.
+    """Events in the order of their request; once they are joined, in that of their customers' ids.
 
-    A row an event: `origin` (n) is an index into `origins`, which are in that order too and have an
-    event each; `figures` (n x FIGURES) are numbers named above, times since 2000; `keys` (n x 2)
-    the halves of an event key; `place_in_request` (n) counts from 0. `extras` and `targets` (the
-    keys of what voids take back) have an entry for few, by position.
+    A row an event: `origin` (n) is an index into `origins`, which have an event each; `figures`
+    (n x FIGURES) are numbers named above, times since 2000; `keys` (n x 2) the halves of an event
+    key as numbers; `place_in_request` (n) counts from 0. `extras` and `targets` (the keys of what
+    voids take back) have an entry for few, by position.
     """
 
     origins: list[Origin]
@@ -76,7 +76,7 @@ class Columns:
 
     def refs(self) -> list[tuple[int, bytes]]:
         """Customer and key of every event."""
-        packed = self.keys.tobytes()
+        packed = self.keys.astype(">u8").tobytes()
         keys = [packed[at : at + 16] for at in range(0, len(packed), 16)]
         return list(zip(self.customers().tolist(), keys, strict=True))
 
@@ -107,15 +107,18 @@ class Columns:
 
     @classmethod
     def joined(cls, parts: Sequence["Columns"]) -> tuple["Columns", Integers]:
-        """All events of some columns in one, in the order of their customers, and for each of them
-        the index of the part that it came from. Those of one customer keep the order of the parts.
-        """
+        """All events of some columns, and all origins, in the order of their customers' ids; and
+        where each event stood when one part followed the other. Those of one customer keep their
+        order."""
         origins = sorted({origin: None for part in parts for origin in part.origins}, key=_CUSTOMER)
         numbers = {origin: number for number, origin in enumerate(origins)}
         together = cls(
             origins,
             np.concatenate(
-                [np.array([numbers[one] for one in part.origins])[part.origin] for part in parts]
+                [
+                    np.array([numbers[one] for one in part.origins], dtype=np.int64)[part.origin]
+                    for part in parts
+                ]
             ),
             np.concatenate([part.figures for part in parts]),
             [one for part in parts for one in part.ids],
@@ -129,11 +132,10 @@ class Columns:
             together.targets |= {before + at: key for at, key in part.targets.items()}
             before += len(part)
         order = np.argsort(together.customers(), kind="stable")
-        owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        return together.taken(order), owners[order]
+        return together.taken(order), order
 
     def runs(self) -> list[Run]:
-        """The stretches of one customer each, in the order of the customers' ids."""
+        """The stretches of one customer each, of joined columns."""
         customers, of_origins = self.customers(), self._customers_of_origins()
         starts, first_origins = _changes(customers), _changes(of_origins)
         times = self.figures[:, OCCURRED]

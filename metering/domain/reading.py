@@ -101,13 +101,9 @@ class Reading:
             else:
                 refused.append(_of_nobody(at, event.id, event.subject))
         ids = [customers.get(one[0], 0) for one in self.common]
-        order = sorted(range(len(ids)), key=ids.__getitem__)
-        renumbered = np.empty(len(ids), dtype=np.int64)
-        renumbered[order] = np.arange(len(ids))
-        numbers = np.array(self.numbers, dtype=np.int64)
         found = Columns(
-            [_origin(ids[one], self.common[one]) for one in order],
-            renumbered[numbers],
+            [_origin(one, common) for one, common in zip(ids, self.common, strict=True)],
+            np.array(self.numbers, dtype=np.int64),
             np.frombuffer(b"".join(self.contents), dtype=">i8")
             .reshape(-1, FIGURES)
             .astype(np.int64),
@@ -118,12 +114,13 @@ class Reading:
             self.extras,
             self.targets,
         )
-        of_nobody = found.customers() == 0
-        for position in np.flatnonzero(of_nobody).tolist():
-            subject = self.common[self.numbers[position]][0]
-            refused.append(_of_nobody(self.places[position], self.ids[position], subject))
-        found = found.taken(np.argsort(found.customers(), kind="stable"))
-        return (found.only(found.customers() != 0) if of_nobody.any() else found), refused
+        if 0 in ids:
+            of_nobody = found.customers() == 0
+            for position in np.flatnonzero(of_nobody).tolist():
+                subject = self.common[self.numbers[position]][0]
+                refused.append(_of_nobody(self.places[position], self.ids[position], subject))
+            found = found.only(~of_nobody)
+        return found, refused
 
 
 def read(

@@ -15,6 +15,7 @@ from django.db import connection
 
 from billing.domain.array_format import array_of
 from billing.domain.errors import InvalidInput
+from billing.services.prepared import server_cursor
 from metering.domain.bodies import MAX_BYTES, MAX_EVENTS, decode_events, unpack
 from metering.domain.columns import month_of
 from metering.domain.events import Event, Refusal
@@ -44,7 +45,7 @@ SELECT array_agg(customer.key), array_agg(customer.id), bool_or(event.customer_i
 FROM billing_customer AS customer
 LEFT JOIN metering_eventkey AS event
     ON event.customer_id = customer.id AND event.event_key = %s::uuid
-        AND customer.key = %s
+        AND customer.key = %s::text
 WHERE customer.key = ANY(%s::text[])"""
 
 # One thread of a process reads events at a time. Python would compute in one anyway, but change
@@ -123,10 +124,10 @@ def _look_up(reading: Reading, allowed: Collection[int] | None) -> tuple[dict[st
     stored already."""
     keys = [key for key in reading.subjects() if _CUSTOMER_KEY.fullmatch(key)]
     subject, event_key = reading.first() or ("", None)
-    with connection.cursor() as cursor:
+    with server_cursor() as cursor:
         asked = [event_key and event_key.hex(), subject, array_of(keys)]
-        cursor.execute(_LOOK_UP, asked)
-        known, ids, is_known = cursor.fetchone()
+        cursor.execute(_LOOK_UP, asked, prepare=True)
+        known, ids, is_known = cursor.fetchone() or (None, None, None)
     customers = dict(zip(known or (), ids or (), strict=True))
     if allowed is not None:
         customers = {key: one for key, one in customers.items() if one in allowed}

@@ -101,29 +101,29 @@ def _attempt(batches: Sequence[Batch], *, durable: bool) -> list[IngestResult]:
 def _store_usage(batches: Sequence[Batch], rates: KnownRates) -> tuple[list[int], list[Refusal]]:
     """Store usage as one chunk: how many events of each batch wait to be rated."""
     first, now = batches[0], max(batch.now for batch in batches)
-    if len(batches) == 1:
-        waiting, _ = _store_chunk(first.columns, first.chunk_id, rates, now)
-        return [len(waiting)], []
-    columns, owners = Columns.joined([batch.columns for batch in batches])
-    waiting, _ = _store_chunk(columns, first.chunk_id, rates, now)
-    counted = Counter(owners[sorted(waiting)].tolist())
+    waiting = _store_chunk([batch.columns for batch in batches], first.chunk_id, rates, now)
+    ends = np.cumsum([len(batch.columns) for batch in batches])
+    counted = Counter(np.searchsorted(ends, waiting, side="right").tolist())
     return [counted[index] for index in range(len(batches))], []
 
 
 def _store_chunk(
-    columns: Columns, chunk_id: int, rates: KnownRates, now: datetime
-) -> tuple[set[int], dict[int, int]]:
-    """Store events as a chunk: which of them wait, and the last sequence number of each customer.
+    parts: Sequence[Columns], chunk_id: int, rates: KnownRates, now: datetime
+) -> list[int]:
+    """Store events as a chunk: which of them wait, as if one part followed the other.
 
     Whatever can be written without the locks is written before them.
     """
+    columns, stood = Columns.joined(parts)
     event_store.insert(columns=columns, chunk_id=chunk_id, received_at=now)
     drawn = draw_up(sums=sum_up(columns), rates=rates.by_customer)
     if dear := too_dear(columns=columns, groups=drawn.too_dear, rates=rates.by_customer):
-        raise _TooDear(dear)
+        raise _TooDear(stood[dear].tolist())
     waiting = write_waiting(columns=columns, chunk_id=chunk_id, waiting=drawn.waiting, now=now)
     note_usage(rows=drawn.rated)
-    return waiting, number_events(columns=columns, chunk_id=chunk_id, rates=rates)
+    number_events(columns=columns, chunk_id=chunk_id, rates=rates)
+    places: list[int] = stood[sorted(waiting)].tolist()
+    return places
 
 
 def _store_with_voids(
@@ -138,13 +138,14 @@ def _store_with_voids(
     rates = _locked(rates.by_customer.keys())
     of_voids = np.array([origin.kind == VOID for origin in batch.columns.origins])
     is_void = of_voids[batch.columns.origin]
-    usage, voids = batch.only(~is_void), batch.columns.only(is_void)
+    usage = batch.only(~is_void)
+    voids, _ = Columns.joined([batch.columns.only(is_void)])
     if event_store.fingerprints(refs=voids.refs()):
         raise event_store.EventKnown
-    waiting: set[int] = set()
+    waiting: list[int] = []
     if len(usage.columns):
         try:
-            waiting, _ = _store_chunk(usage.columns, usage.chunk_id, rates, batch.now)
+            waiting = _store_chunk([usage.columns], usage.chunk_id, rates, batch.now)
         except _TooDear as error:
             places = np.flatnonzero(~is_void).tolist()
             raise _TooDear([places[position] for position in error.positions]) from error

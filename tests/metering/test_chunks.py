@@ -25,7 +25,8 @@ def packed(
 ) -> tuple[Columns, list[Refusal]]:
     events = decode_events(msgspec.json.encode(sent), one=True, many=True)
     reading = read(events, meters=lambda: {"images", "gpu_seconds"}, secret=secret, now=now)
-    return reading.columns({"acme": 7, "bolt": 9})
+    columns, refused = reading.columns({"acme": 7, "bolt": 9})
+    return (Columns.joined([columns])[0] if len(columns) else columns), refused
 
 
 def said(columns: Columns, *, but_for: Collection[str] = ()) -> dict[str, Any]:
@@ -34,6 +35,7 @@ def said(columns: Columns, *, but_for: Collection[str] = ()) -> dict[str, Any]:
     return {
         "origin": [columns.origins[one] for one in columns.origin],
         "origins": set(columns.origins),
+        "refs": columns.refs(),
         "runs": columns.runs() if len(columns) else [],
         **{name: getattr(columns, name).tolist() for name in arrays if name not in but_for},
         **{name: getattr(columns, name) for name in ("ids", "extras", "targets")},
@@ -188,8 +190,8 @@ def test_joined_columns_are_those_of_one_request() -> None:
     second = [tokens("c", model="qwen"), {**gpu, "subject": "bolt"}, tokens("d")]
     third = [tokens("e", subject="bolt"), usage]
     parts = [packed(*one)[0] for one in (first, second, third)]
-    joined, owners = Columns.joined(parts)
+    joined, stood = Columns.joined(parts)
     assert joined.ids == ["a", "v", "c", "d", "u", "b", "g", "e"]
-    assert owners.tolist() == [0, 0, 1, 1, 2, 0, 1, 2]
+    assert stood.tolist() == [0, 1, 3, 4, 6, 2, 5, 7]
     whole, _ = packed(*first, *second, *third)
     assert said(joined, but_for=["place_in_request"]) == said(whole, but_for=["place_in_request"])
