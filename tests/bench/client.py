@@ -58,7 +58,7 @@ class _Connection:
         self._socket.close()
 
 
-def post(target: Target, bodies: Iterable[bytes], *, connections: int = 16) -> Posted:
+def post(target: Target, bodies: Iterable[bytes], *, connections: int = 32) -> Posted:
     """Post every body over a few connections at once."""
     posted = Posted()
     waiting: Iterator[bytes] = iter(bodies)

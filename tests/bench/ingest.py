@@ -26,7 +26,7 @@ CUSTOMERS, MANY_CUSTOMERS = 50, 950
 ROUNDS = 7
 # Of 1,000 events, in one round: so many that its beginning and its end, when not all connections
 # have something to do, weigh little. Of the plain view two for each connection, likewise.
-REQUESTS, PLAIN_REQUESTS = 120, 32
+REQUESTS, PLAIN_REQUESTS = 240, 64
 FILL_EVENTS = 10_000_000
 MEMORY_EVENTS, LONG_MEMORY_EVENTS, SAMPLE_EVENTS = 5_000_000, 50_000_000, 250_000
 
@@ -170,7 +170,7 @@ def _rounds(small: Service, plain: Service, full: Service) -> _Rates:
     further = Sender(full.target, "further", customers=CUSTOMERS)
     plainly = Sender(plain.target, "plain", customers=CUSTOMERS)
     for sender in (fresh, many, by_100, by_10, further, plainly):
-        sender.send(16)  # Connections, caches, plans.
+        sender.send(32)  # Connections, caches, plans.
     for number in range(ROUNDS):
         rates.fresh.append(fresh.send(REQUESTS))
         rates.full.append(further.send(REQUESTS))
@@ -179,8 +179,8 @@ def _rounds(small: Service, plain: Service, full: Service) -> _Rates:
         rates.replay.append(fresh.send_again())
         rates.many.append(many.send(REQUESTS // 2))
         rates.many_copy.append(copy_rate(small, "many"))
-        rates.by_100.append(by_100.send(100))
-        rates.by_10.append(by_10.send(200))
+        rates.by_100.append(by_100.send(200))
+        rates.by_10.append(by_10.send(400))
         note(f"round {number + 1} of {ROUNDS}: {rates.fresh[-1]:,.0f} events/s")
     return rates
 
