@@ -255,9 +255,3 @@ def fingerprint(origin: Origin, content: Sequence[int], extra: object) -> int:
     if extra is not None:
         found = crc32(msgspec.json.encode(extra, order="sorted"), found)
     return found or 1
-
-
-def same_content(stored: int, fingerprint: int) -> bool:
-    """Whether a fingerprint as its column holds it is that of an event. 0 stands for any: of some
-    events stored long ago the content is no longer known."""
-    return stored == 0 or stored & 0xFFFFFFFF == fingerprint

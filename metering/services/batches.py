@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from metering.domain.chunks import MONTH_SHIFT
 from metering.domain.columns import VOID, Columns, month_of
 from metering.domain.events import Refusal
-from metering.domain.reading import same_content
 from metering.services import event_store
 
 OTHER_CONTENT = "this source and id came before with other content"
@@ -71,15 +70,17 @@ def without_known(columns: Columns, result: IngestResult) -> Columns:
     """The events of each key once, and none that are stored already; `result` is told of the
     others. What is stored stays as it is for ever, so no lock is needed to tell a duplicate from a
     conflict."""
-    refs = columns.refs()
-    known = event_store.fingerprints(refs=refs)
-    kept = []
-    for position, (ref, print_) in enumerate(zip(refs, columns.fingerprints.tolist(), strict=True)):
-        stored = known.get(ref)
-        kept.append(stored is None)
-        if stored is None:
-            known[ref] = print_
-        elif same_content(stored, print_):
+    new = event_store.not_stored_alike(columns)
+    result.duplicates += len(columns) - len(new)
+    kept = np.zeros(len(columns), dtype=np.bool_)
+    refs = columns.refs() if new else []
+    prints: dict[tuple[int, bytes], int] = {}
+    for position, is_stored in new:
+        print_ = int(columns.fingerprints[position])
+        kept[position] = not is_stored and refs[position] not in prints
+        if kept[position]:
+            prints[refs[position]] = print_
+        elif prints.get(refs[position]) == print_:
             result.duplicates += 1
         else:
             result.refused.append(_refusal(columns, position, "conflict", OTHER_CONTENT))

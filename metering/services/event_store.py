@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_bytes
 
+import numpy as np
 from django.db import IntegrityError, connection
 
 from billing.domain.array_format import array_of
+from billing.services.prepared import server_cursor
 from metering.domain import chunks
 from metering.domain.columns import Columns, microseconds
 
@@ -21,10 +23,14 @@ _SECRET = "SELECT secret FROM metering_eventkeysecret"  # noqa: S105 (its statem
 _NEW_SECRET = (
     "INSERT INTO metering_eventkeysecret (id, secret) VALUES (1, %s) ON CONFLICT DO NOTHING"  # noqa: S105
 )
-_FINGERPRINTS = """
-SELECT asked.n, key.fingerprint
-FROM unnest(%s::bigint[], %s::uuid[]) WITH ORDINALITY AS asked (customer_id, event_key, n)
-JOIN metering_eventkey AS key USING (customer_id, event_key)"""
+# 0 stands for any content: of some events stored long ago it is no longer known.
+_NOT_STORED_ALIKE = """
+SELECT asked.n - 1, key.fingerprint IS NOT NULL
+FROM unnest(%s::bigint[], %s::uuid[], %s::int[]) WITH ORDINALITY
+    AS asked (customer_id, event_key, fingerprint, n)
+LEFT JOIN metering_eventkey AS key USING (customer_id, event_key)
+WHERE key.fingerprint IS NULL OR key.fingerprint NOT IN (asked.fingerprint, 0)
+ORDER BY asked.n"""
 _CONTENTS = """
 SELECT asked.n, key.chunk_id, key.place,
     (chunk.origin_kinds)[origin], (chunk.occurred_at)[key.place], (chunk.origin_models)[origin],
@@ -138,11 +144,18 @@ def _copy(statement: str, rows: bytes) -> None:
         copy.write(chunks.copied(rows))
 
 
-def fingerprints(*, refs: Sequence[EventRef]) -> dict[EventRef, int]:
-    """The fingerprints of those events that are stored."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FINGERPRINTS, _columns(refs))
-        return {refs[place - 1]: print_ for place, print_ in cursor.fetchall()}
+def not_stored_alike(columns: Columns) -> list[tuple[int, bool]]:
+    """The positions of those events that are not stored with the same content, in their order, and
+    whether they are with another."""
+    keys = columns.keys.astype(">u8").tobytes().hex()
+    with server_cursor() as cursor:
+        asked = [
+            array_of(columns.customers().tolist()),
+            array_of([keys[at : at + 32] for at in range(0, len(keys), 32)]),
+            array_of(columns.fingerprints.view(np.int32).tolist()),
+        ]
+        cursor.execute(_NOT_STORED_ALIKE, asked, prepare=True)
+        return cursor.fetchall()
 
 
 def contents(*, refs: Sequence[EventRef]) -> dict[EventRef, StoredEvent]:

@@ -140,7 +140,7 @@ def _store_with_voids(
     is_void = of_voids[batch.columns.origin]
     usage = batch.only(~is_void)
     voids, _ = Columns.joined([batch.columns.only(is_void)])
-    if event_store.fingerprints(refs=voids.refs()):
+    if [is_stored for _, is_stored in event_store.not_stored_alike(voids)] != [False] * len(voids):
         raise event_store.EventKnown
     waiting: list[int] = []
     if len(usage.columns):
