@@ -17,7 +17,7 @@ wsgi_app = "billing.config.wsgi:application"
 bind = env.text("BIND", f"127.0.0.1:{env.integer('PORT', 8000, least=1, most=65535)}")
 worker_class = "gthread"
 workers = env.integer("WEB_WORKERS", 2, least=1)
-threads = env.integer("WEB_THREADS", 12, least=1)
+threads = env.integer("WEB_THREADS", 8, least=1)
 timeout = 60
 graceful_timeout = 20
 keepalive = 30
