@@ -124,7 +124,7 @@ def _in_a_hurry(body: bytes, is_array: bool, max_events: int) -> Iterator[Event 
             event = decode(part)
             yield event
             read += 1
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         yield from islice(_with_care(body.decode(), is_array, max_events), read, None)
 
 
